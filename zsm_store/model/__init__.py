@@ -1,0 +1,1 @@
+"""What is stored: immutable values and the definitions. No input or output."""
