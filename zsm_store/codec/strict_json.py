@@ -1,0 +1,103 @@
+"""JSON without its ambiguities: no duplicate keys, no BOM, no merge leftovers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from zsm_store.errors import ArtifactFormatError
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Larger files are refused unread: an artifact has kilobytes."""
+
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_KEY_LIKE = re.compile(rb'"[ \t\r\n]*:')
+_CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})( |\r?$)", re.MULTILINE)
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Parse one JSON object.
+
+    Raises
+    ------
+    ArtifactFormatError
+        Too large (ZSM015), empty (ZSM011), conflict markers (ZSM010), not JSON, not an
+        object or with a BOM (ZSM012), a key that stands twice (ZSM013).
+    """
+    if len(data) > MAX_BYTES:
+        size, limit = len(data), MAX_BYTES
+        raise ArtifactFormatError("ZSM015", f"{size} bytes, more than {limit} allowed")
+    if not data.strip():
+        raise ArtifactFormatError("ZSM011", "the file is empty")
+    if data.startswith(_BOMS):
+        raise ArtifactFormatError(
+            "ZSM012", "starts with a byte order mark: save it as UTF-8 without one"
+        )
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise _not_json(data, error) from None
+    if not isinstance(value, dict):
+        raise ArtifactFormatError("ZSM012", "not a JSON object")
+    # Every key is a quote and a colon in the text; so is a string that starts with a
+    # colon. As many as there are keys: none stands twice. More: let the slow one see.
+    if len(_KEY_LIKE.findall(data)) != _count_keys(value):
+        _refuse_duplicates(data)
+    return value
+
+
+def line_of(data: bytes, key: str) -> int:
+    """1-based line on which a top-level key stands, or 1."""
+    at = data.find(b'"' + key.encode() + b'"')
+    return 1 if at < 0 else data.count(b"\n", 0, at) + 1
+
+
+def _not_json(data: bytes, error: orjson.JSONDecodeError) -> ArtifactFormatError:
+    marker = _CONFLICT.search(data)
+    if marker is not None:
+        return ArtifactFormatError(
+            "ZSM010",
+            "conflict marker of a merge: take one side whole",
+            data.count(b"\n", 0, marker.start()) + 1,
+        )
+    return ArtifactFormatError(
+        "ZSM012", f"not JSON: {error.msg}", error.lineno, error.colno
+    )
+
+
+def _count_keys(value: dict[str, Any]) -> int:
+    count = 0
+    waiting: list[Any] = [value]
+    while waiting:  # not recursive: a hostile file may nest a thousand levels
+        item = waiting.pop()
+        if isinstance(item, dict):
+            count += len(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return count
+
+
+def _refuse_duplicates(data: bytes) -> None:
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                message = f"key {key!r} stands twice: a merge went wrong"
+                first = data.find(json.dumps(key, ensure_ascii=False).encode())
+                second = data.find(
+                    json.dumps(key, ensure_ascii=False).encode(), first + 1
+                )
+                line = data.count(b"\n", 0, max(second, 0)) + 1
+                raise ArtifactFormatError("ZSM013", message, line)
+            seen.add(key)
+
+    try:
+        json.loads(data, object_pairs_hook=check)
+    except RecursionError:
+        raise ArtifactFormatError("ZSM012", "nested too deeply") from None
+    except ValueError as error:  # what orjson accepted and json does not
+        raise ArtifactFormatError("ZSM012", f"not JSON: {error}") from None
