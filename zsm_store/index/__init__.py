@@ -1,0 +1,1 @@
+"""Nearest search over fingerprints. No input or output."""

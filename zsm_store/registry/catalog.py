@@ -1,0 +1,85 @@
+"""The index of a store, kept in step with it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from zsm_store.errors import ArtifactNotFoundError, FormatError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from zsm_store.index.interface import FingerprintIndex
+    from zsm_store.registry.store import ArtifactStore
+
+logger = logging.getLogger(__name__)
+
+
+class Catalog:
+    """Fingerprints and tags of the artifacts that can be served.
+
+    Nothing is trusted between two calls: every `refresh` compares the versions of all
+    entries with those it has seen and loads what is new.
+    """
+
+    def __init__(self, store: ArtifactStore, index: FingerprintIndex) -> None:
+        self._store = store
+        self._index = index
+        self._lock = threading.Lock()
+        self._entries: Mapping[str, Hashable] = {}
+        self._versions: dict[str, Hashable] = {}
+        self._tags: dict[str, str] = {}
+
+    def refresh(self) -> FingerprintIndex:
+        """Bring the index in step with the store and return it.
+
+        Raises
+        ------
+        StorageError
+            The store cannot be listed. One bad artifact is only skipped, with a line in
+            the log.
+        """
+        with self._lock:
+            entries = self._store.entries()
+            if entries is self._entries:
+                return self._index
+            for schema_hash in self._versions.keys() - entries.keys():
+                self._forget(schema_hash)
+            for schema_hash, version in entries.items():
+                if self._versions.get(schema_hash) != version:
+                    self._load(schema_hash, version)
+            self._entries = entries
+            return self._index
+
+    def tagged(self, tag: str) -> list[str]:
+        """Return the hashes of the artifacts with a tag, as of the last refresh."""
+        with self._lock:
+            return [key for key, found in self._tags.items() if found == tag]
+
+    def _load(self, schema_hash: str, version: Hashable) -> None:
+        # Forget first: whatever goes wrong, an old version is not served any more.
+        self._forget(schema_hash)
+        try:
+            artifact = self._store.load(schema_hash, listed=True)
+        except ArtifactNotFoundError:  # deleted since it was listed
+            return
+        except StorageError as error:
+            # No version is noted: it may be readable a moment later.
+            logger.warning("skipped: %s", error)
+            return
+        except FormatError as error:
+            logger.warning("skipped: %s", error)
+        else:
+            self._index.put(artifact.fingerprint)
+            if artifact.tag is not None:
+                self._tags[schema_hash] = artifact.tag
+        # The version that was listed, not the one that was read: if the file changed in
+        # between, the next refresh sees a difference and loads it once more.
+        self._versions[schema_hash] = version
+
+    def _forget(self, schema_hash: str) -> None:
+        self._index.remove(schema_hash)
+        self._versions.pop(schema_hash, None)
+        self._tags.pop(schema_hash, None)

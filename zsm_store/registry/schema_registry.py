@@ -1,0 +1,440 @@
+"""The registry: look up how to start, save what was trained, share it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from zsm_store.codec.artifact_json import DIGEST_PREFIX
+from zsm_store.errors import (
+    AmbiguousRefError,
+    ArtifactNotFoundError,
+    FormatError,
+    InvalidArtifactError,
+    StorageError,
+)
+from zsm_store.index.scan import ScanIndex
+from zsm_store.model.distance import (
+    WARM_START_THRESHOLD,
+    Neighbor,
+    fingerprint_distance,
+)
+from zsm_store.model.fingerprint import SchemaFingerprint, is_schema_hash
+from zsm_store.model.startup import (
+    ColdStart,
+    NearestArtifact,
+    StartupMode,
+    WarmLoad,
+    WarmStart,
+)
+from zsm_store.registry import bundling
+from zsm_store.registry.bundle_store import BundleStore
+from zsm_store.registry.catalog import Catalog
+from zsm_store.registry.directory_store import DirectoryStore
+from zsm_store.registry.memory_store import MemoryStore
+from zsm_store.registry.moment import at_one_moment
+from zsm_store.registry.settings import Layout, RegistrySettings
+from zsm_store.storage.lock import DEFAULT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    from zsm_store.model.artifact import ModelArtifact
+    from zsm_store.registry.bundling import PackReport, UnpackReport
+    from zsm_store.registry.problem import Problem
+    from zsm_store.registry.store import ArtifactStore
+
+logger = logging.getLogger(__name__)
+
+MIN_PREFIX = 6
+"""Digits of a hash that a reference needs at least."""
+
+_PREFIX = re.compile(rf"[0-9a-f]{{{MIN_PREFIX},64}}\Z")
+_DIGEST = re.compile(rf"{DIGEST_PREFIX}[0-9a-f]{{64}}\Z")
+_LOOKUP_TRIES = 10
+
+
+class SchemaRegistry:
+    """Trained models by schema. Use `open`, `init` or `in_memory`.
+
+    Safe for use from many threads. Every answer includes whatever was saved before the
+    call began, by any process. Damaged artifacts are skipped by lookups, with a
+    warning in the log, and named by `verify`.
+    """
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self._store = store
+        self._catalog = Catalog(store, ScanIndex())
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], *, lock_timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> Self:
+        """Open a registry.
+
+        Parameters
+        ----------
+        path
+            A directory, created at the first save, or a `.zsm` bundle, which gives a
+            read-only registry.
+        lock_timeout_s
+            Seconds that a save waits for other writers.
+
+        Raises
+        ------
+        StorageError
+            There is no such bundle, or it cannot be read.
+        BundleFormatError
+            It is no bundle.
+        """
+        path = Path(path)
+        try:
+            is_bundle = path.is_file() or (path.suffix == ".zsm" and not path.is_dir())
+        except OSError as error:
+            raise StorageError.of("open", path, error) from error
+        if is_bundle:
+            return cls(BundleStore(path))
+        return cls(DirectoryStore(path, lock_timeout_s))
+
+    @classmethod
+    def init(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        layout: Layout = Layout.FLAT,
+        lock_timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Self:
+        """Create a registry's directory, or open it if it is one with this layout.
+
+        Writes `registry.json`, and a `.gitattributes` that keeps git from blending two
+        trainings.
+
+        Raises
+        ------
+        SettingsFormatError
+            It exists with another layout.
+        StorageError
+            The file system refuses it.
+        """
+        store = DirectoryStore(Path(path), lock_timeout_s)
+        store.initialize(RegistrySettings(layout=layout))
+        return cls(store)
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Return an empty registry that lives as long as the object."""
+        return cls(MemoryStore())
+
+    @property
+    def location(self) -> str:
+        """Path of the directory or bundle, or ``memory``."""
+        return self._store.location
+
+    def close(self) -> None:
+        """Release what is open."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"SchemaRegistry({self.location!r})"
+
+    def save(
+        self,
+        artifact: ModelArtifact,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+    ) -> str:
+        """Save an artifact under its schema hash, in place of an older one.
+
+        Parameters
+        ----------
+        artifact
+            What was trained.
+        if_match
+            Digest that the stored artifact must have, as `digest` and `save` return it.
+        if_absent
+            There must be no artifact of this schema.
+
+        Returns
+        -------
+        str
+            Digest of the saved artifact. Once returned, it survives a power cut.
+
+        Raises
+        ------
+        ConflictError
+            The precondition does not hold; nothing was changed.
+        InvalidArtifactError
+            The artifact cannot be stored, or a malformed `if_match`.
+        RegistryLockedError, StorageError
+            The stored artifact, if any, is untouched.
+        """
+        if if_match is not None and if_absent:
+            message = "if_match and if_absent exclude each other"
+            raise InvalidArtifactError(message)
+        _check_digest(if_match)
+        digest = self._store.save(artifact, if_match=if_match, if_absent=if_absent)
+        logger.info(
+            "saved %s as %s",
+            artifact.schema_hash,
+            digest,
+            extra={"schema_hash": artifact.schema_hash, "digest": digest},
+        )
+        return digest
+
+    def delete(self, schema_hash: str, *, if_match: str | None = None) -> bool:
+        """Delete an artifact.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+
+        Raises
+        ------
+        ConflictError
+            The stored artifact has not the digest `if_match`.
+        InvalidArtifactError
+            Not a full schema hash.
+        RegistryLockedError, StorageError
+            Nothing was deleted.
+        """
+        _check_hash(schema_hash)
+        _check_digest(if_match)
+        deleted = self._store.delete(schema_hash, if_match=if_match)
+        if deleted:
+            logger.info("deleted %s", schema_hash, extra={"schema_hash": schema_hash})
+        return deleted
+
+    def get(self, ref: str) -> ModelArtifact:
+        """Return the artifact that a reference means.
+
+        Parameters
+        ----------
+        ref
+            A schema hash, a unique prefix of one (6 digits at least), or a unique tag.
+
+        Raises
+        ------
+        ArtifactNotFoundError, AmbiguousRefError
+            No artifact answers, or several do.
+        FormatError
+            It is damaged.
+        """
+        return self._store.load(self.resolve(ref))
+
+    def resolve(self, ref: str) -> str:
+        """Return the schema hash that a reference means. Raises like `get`."""
+        digits = ref.lower()
+        if is_schema_hash(digits):
+            return digits
+        self._catalog.refresh()
+        found = set(self._catalog.tagged(ref))
+        if _PREFIX.match(digits):
+            entries = self._store.entries()
+            found.update(key for key in entries if key.startswith(digits))
+        if len(found) > 1:
+            raise AmbiguousRefError(ref, sorted(found))
+        if not found:
+            hint = "neither a hash, nor the start of one, nor a tag"
+            if re.fullmatch(rf"[0-9a-f]{{1,{MIN_PREFIX - 1}}}", digits):
+                hint = f"the start of a hash needs at least {MIN_PREFIX} digits"
+            raise ArtifactNotFoundError(ref, f"{hint} in '{self.location}'")
+        return found.pop()
+
+    def get_exact(self, fingerprint: SchemaFingerprint) -> ModelArtifact | None:
+        """Return the artifact of the very same schema, or None.
+
+        Raises
+        ------
+        FormatError
+            It is damaged.
+        """
+        try:
+            return self._store.load(fingerprint.schema_hash)
+        except ArtifactNotFoundError:
+            return None
+
+    def digest(self, ref: str) -> str:
+        """Return the digest of an artifact, for `if_match`. Raises like `get`."""
+        return self._store.digest(self.resolve(ref))
+
+    def get_nearest(self, fingerprint: SchemaFingerprint) -> NearestArtifact | None:
+        """Return the nearest artifact, or None in an empty registry."""
+        return next(iter(self.nearest(fingerprint)), None)
+
+    def nearest(
+        self, fingerprint: SchemaFingerprint, k: int = 1
+    ) -> list[NearestArtifact]:
+        """Return the `k` nearest artifacts, nearest first.
+
+        An equal hash comes first, then the smaller distance, then the smaller hash.
+        """
+        return self._nearest(fingerprint, k)
+
+    def lookup_startup_mode(self, fingerprint: SchemaFingerprint) -> StartupMode:
+        """Decide how training of this schema begins.
+
+        Returns
+        -------
+        WarmLoad, WarmStart or ColdStart
+            To `match` on; each explains itself.
+        """
+        mode = _decide(fingerprint, *self._nearest(fingerprint, 2))
+        logger.info(
+            "%s for %s: %s",
+            mode.name,
+            fingerprint.schema_hash,
+            mode.reason,
+            extra={
+                "mode": mode.name,
+                "schema_hash": fingerprint.schema_hash,
+                "distance": mode.distance,
+                "reason": mode.reason,
+            },
+        )
+        return mode
+
+    def lookup_many(
+        self, fingerprints: Iterable[SchemaFingerprint]
+    ) -> list[StartupMode]:
+        """Decide for many schemas, in their order."""
+        return [self.lookup_startup_mode(fingerprint) for fingerprint in fingerprints]
+
+    def list_all(self) -> list[ModelArtifact]:
+        """Return all artifacts of one moment, sorted by schema hash."""
+        return at_one_moment(self._store, lambda entries: list(self._load_all(entries)))
+
+    def __iter__(self) -> Iterator[ModelArtifact]:
+        """Iterate over the artifacts by schema hash, one in memory at a time."""
+        return self._load_all(self._store.entries())
+
+    def __len__(self) -> int:
+        return len(self._catalog.refresh())
+
+    def __bool__(self) -> bool:
+        return True  # an empty registry is a registry
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a schema hash, a fingerprint or an artifact is stored."""
+        key = getattr(item, "schema_hash", item)
+        return key in self._catalog.refresh()
+
+    def pack(self, path: str | os.PathLike[str]) -> PackReport:
+        """Write all artifacts of one moment into a `.zsm` bundle.
+
+        The same artifacts give the same bytes. The Rust library reads the file.
+
+        Raises
+        ------
+        StorageError
+            `path` exists and is no bundle, or cannot be written.
+        """
+        return bundling.pack(self._store, Path(path))
+
+    def unpack(
+        self, path: str | os.PathLike[str], *, replace: bool = False
+    ) -> UnpackReport:
+        """Save the artifacts of a `.zsm` bundle.
+
+        Parameters
+        ----------
+        path
+            The bundle, of this package or of the Rust library.
+        replace
+            Also save where the registry has another training of the same schema;
+            otherwise that one is kept, and reported.
+
+        Raises
+        ------
+        BundleFormatError
+            The bundle is damaged; nothing was saved.
+        """
+        return bundling.unpack(self._store, Path(path), replace=replace)
+
+    def verify(self) -> list[Problem]:
+        """Check every artifact of one moment: names, digests, schema, probabilities."""
+        return at_one_moment(self._store, lambda _: list(self._store.verify()))
+
+    def _nearest(self, fingerprint: SchemaFingerprint, k: int) -> list[NearestArtifact]:
+        for _ in range(_LOOKUP_TRIES):
+            neighbors = self._catalog.refresh().nearest(fingerprint, k)
+            found = [self._confirm(fingerprint, neighbor) for neighbor in neighbors]
+            confirmed = [nearest for nearest in found if nearest is not None]
+            if len(confirmed) == len(neighbors):
+                return confirmed
+        busy = OSError(errno.EBUSY, "it changes faster than it can be read; try again")
+        raise StorageError.of("look up in", self.location, busy)
+
+    def _confirm(
+        self, fingerprint: SchemaFingerprint, neighbor: Neighbor
+    ) -> NearestArtifact | None:
+        """Load a neighbor; None if it is not any more what the index saw.
+
+        The index proposes, the definition decides: the file may be newer.
+        """
+        try:
+            artifact = self._store.load(neighbor.schema_hash, listed=True)
+        except (ArtifactNotFoundError, FormatError):
+            return None
+        distance = fingerprint_distance(artifact.fingerprint, fingerprint)
+        if distance != neighbor.distance:
+            return None
+        return NearestArtifact(artifact=artifact, distance=distance)
+
+    def _load_all(self, entries: Mapping[str, Hashable]) -> Iterator[ModelArtifact]:
+        for schema_hash in entries:
+            try:
+                yield self._store.load(schema_hash, listed=True)
+            except FormatError as error:
+                logger.warning("skipped: %s", error)
+
+
+def _decide(
+    wanted: SchemaFingerprint,
+    first: NearestArtifact | None = None,
+    second: NearestArtifact | None = None,
+) -> StartupMode:
+    runner_up = None
+    if second is not None:
+        runner_up = Neighbor(
+            distance=second.distance, schema_hash=second.artifact.schema_hash
+        )
+    if first is None or first.distance > WARM_START_THRESHOLD:
+        return ColdStart(wanted=wanted, nearest=first, runner_up=runner_up)
+    if first.artifact.schema_hash == wanted.schema_hash:
+        return WarmLoad(wanted=wanted, artifact=first.artifact, runner_up=runner_up)
+    return WarmStart(
+        wanted=wanted,
+        artifact=first.artifact,
+        distance=first.distance,
+        runner_up=runner_up,
+    )
+
+
+def _check_hash(schema_hash: object) -> None:
+    if not is_schema_hash(schema_hash):
+        message = f"a schema hash has 64 lower-case hex digits, not {schema_hash!r}"
+        raise InvalidArtifactError(message)
+
+
+def _check_digest(digest: str | None) -> None:
+    if digest is not None and not _DIGEST.match(digest):
+        message = f"a digest is 'sha256:' and 64 hex digits, not {digest!r}"
+        raise InvalidArtifactError(message)
