@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 from pathlib import Path
@@ -10,32 +9,21 @@ from typing import TYPE_CHECKING, Self
 
 from zsm_store.codec.artifact_json import DIGEST_PREFIX
 from zsm_store.errors import (
-    AmbiguousRefError,
     ArtifactNotFoundError,
     FormatError,
     InvalidArtifactError,
     StorageError,
 )
 from zsm_store.index.scan import ScanIndex
-from zsm_store.model.distance import (
-    WARM_START_THRESHOLD,
-    Neighbor,
-    fingerprint_distance,
-)
 from zsm_store.model.fingerprint import SchemaFingerprint, is_schema_hash
-from zsm_store.model.startup import (
-    ColdStart,
-    NearestArtifact,
-    StartupMode,
-    WarmLoad,
-    WarmStart,
-)
 from zsm_store.registry import bundling
 from zsm_store.registry.bundle_store import BundleStore
 from zsm_store.registry.catalog import Catalog
 from zsm_store.registry.directory_store import DirectoryStore
+from zsm_store.registry.lookup import decide, nearest_artifacts
 from zsm_store.registry.memory_store import MemoryStore
 from zsm_store.registry.moment import at_one_moment
+from zsm_store.registry.refs import resolve_ref
 from zsm_store.registry.settings import Layout, RegistrySettings
 from zsm_store.storage.lock import DEFAULT_TIMEOUT_S
 
@@ -45,18 +33,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from zsm_store.model.artifact import ModelArtifact
+    from zsm_store.model.startup import NearestArtifact, StartupMode
     from zsm_store.registry.bundling import PackReport, UnpackReport
     from zsm_store.registry.problem import Problem
     from zsm_store.registry.store import ArtifactStore
 
 logger = logging.getLogger(__name__)
 
-MIN_PREFIX = 6
-"""Digits of a hash that a reference needs at least."""
-
-_PREFIX = re.compile(rf"[0-9a-f]{{{MIN_PREFIX},64}}\Z")
 _DIGEST = re.compile(rf"{DIGEST_PREFIX}[0-9a-f]{{64}}\Z")
-_LOOKUP_TRIES = 10
 
 
 class SchemaRegistry:
@@ -241,22 +225,7 @@ class SchemaRegistry:
 
     def resolve(self, ref: str) -> str:
         """Return the schema hash that a reference means. Raises like `get`."""
-        digits = ref.lower()
-        if is_schema_hash(digits):
-            return digits
-        self._catalog.refresh()
-        found = set(self._catalog.tagged(ref))
-        if _PREFIX.match(digits):
-            entries = self._store.entries()
-            found.update(key for key in entries if key.startswith(digits))
-        if len(found) > 1:
-            raise AmbiguousRefError(ref, sorted(found))
-        if not found:
-            hint = "neither a hash, nor the start of one, nor a tag"
-            if re.fullmatch(rf"[0-9a-f]{{1,{MIN_PREFIX - 1}}}", digits):
-                hint = f"the start of a hash needs at least {MIN_PREFIX} digits"
-            raise ArtifactNotFoundError(ref, f"{hint} in '{self.location}'")
-        return found.pop()
+        return resolve_ref(self._store, self._catalog, ref)
 
     def get_exact(self, fingerprint: SchemaFingerprint) -> ModelArtifact | None:
         """Return the artifact of the very same schema, or None.
@@ -286,7 +255,7 @@ class SchemaRegistry:
 
         An equal hash comes first, then the smaller distance, then the smaller hash.
         """
-        return self._nearest(fingerprint, k)
+        return nearest_artifacts(self._store, self._catalog, fingerprint, k)
 
     def lookup_startup_mode(self, fingerprint: SchemaFingerprint) -> StartupMode:
         """Decide how training of this schema begins.
@@ -296,7 +265,7 @@ class SchemaRegistry:
         WarmLoad, WarmStart or ColdStart
             To `match` on; each explains itself.
         """
-        mode = _decide(fingerprint, *self._nearest(fingerprint, 2))
+        mode = decide(fingerprint, *self.nearest(fingerprint, 2))
         logger.info(
             "%s for %s: %s",
             mode.name,
@@ -372,60 +341,12 @@ class SchemaRegistry:
         """Check every artifact of one moment: names, digests, schema, probabilities."""
         return at_one_moment(self._store, lambda _: list(self._store.verify()))
 
-    def _nearest(self, fingerprint: SchemaFingerprint, k: int) -> list[NearestArtifact]:
-        for _ in range(_LOOKUP_TRIES):
-            neighbors = self._catalog.refresh().nearest(fingerprint, k)
-            found = [self._confirm(fingerprint, neighbor) for neighbor in neighbors]
-            confirmed = [nearest for nearest in found if nearest is not None]
-            if len(confirmed) == len(neighbors):
-                return confirmed
-        busy = OSError(errno.EBUSY, "it changes faster than it can be read; try again")
-        raise StorageError.of("look up in", self.location, busy)
-
-    def _confirm(
-        self, fingerprint: SchemaFingerprint, neighbor: Neighbor
-    ) -> NearestArtifact | None:
-        """Load a neighbor; None if it is not any more what the index saw.
-
-        The index proposes, the definition decides: the file may be newer.
-        """
-        try:
-            artifact = self._store.load(neighbor.schema_hash, listed=True)
-        except (ArtifactNotFoundError, FormatError):
-            return None
-        distance = fingerprint_distance(artifact.fingerprint, fingerprint)
-        if distance != neighbor.distance:
-            return None
-        return NearestArtifact(artifact=artifact, distance=distance)
-
     def _load_all(self, entries: Mapping[str, Hashable]) -> Iterator[ModelArtifact]:
         for schema_hash in entries:
             try:
                 yield self._store.load(schema_hash, listed=True)
             except FormatError as error:
                 logger.warning("skipped: %s", error)
-
-
-def _decide(
-    wanted: SchemaFingerprint,
-    first: NearestArtifact | None = None,
-    second: NearestArtifact | None = None,
-) -> StartupMode:
-    runner_up = None
-    if second is not None:
-        runner_up = Neighbor(
-            distance=second.distance, schema_hash=second.artifact.schema_hash
-        )
-    if first is None or first.distance > WARM_START_THRESHOLD:
-        return ColdStart(wanted=wanted, nearest=first, runner_up=runner_up)
-    if first.artifact.schema_hash == wanted.schema_hash:
-        return WarmLoad(wanted=wanted, artifact=first.artifact, runner_up=runner_up)
-    return WarmStart(
-        wanted=wanted,
-        artifact=first.artifact,
-        distance=first.distance,
-        runner_up=runner_up,
-    )
 
 
 def _check_hash(schema_hash: object) -> None:
