@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Self
 
@@ -218,6 +219,8 @@ class RegistryLockedError(ZsmError, TimeoutError):
 
     def __init__(self, path: str, timeout_s: float) -> None:
         super().__init__(path, timeout_s)
+        # OSError took the two arguments for these.
+        self.errno, self.strerror = errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)
         self.path = path
         self.timeout_s = timeout_s
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from zsm_store.codec.strict_json import line_of, parse_object
+from zsm_store.codec.strict_json import line_of, loads, parse_object
 from zsm_store.errors import ArtifactFormatError, InvalidArtifactError
 from zsm_store.model.artifact import ModelArtifact, ModelParams
 from zsm_store.model.canonical import canonical_json
@@ -54,7 +54,7 @@ def encode(artifact: ModelArtifact) -> bytes:
 def encode_with_digest(artifact: ModelArtifact) -> tuple[bytes, str]:
     """Encode an artifact and return its digest, too."""
     lines = _body(artifact)
-    stated = _digest_of(orjson.loads(_document(lines)))
+    stated = _digest_of(loads(_document(lines).encode()))
     lines.insert(1, f'"digest": "{stated}"')
     return _document(lines).encode(), stated
 
@@ -65,7 +65,7 @@ def digest(artifact: ModelArtifact) -> str:
     It covers every value but itself, not the bytes: white space and line ends may
     change, a value may not.
     """
-    return _digest_of(orjson.loads(_document(_body(artifact))))
+    return _digest_of(loads(_document(_body(artifact)).encode()))
 
 
 def decode(data: bytes, schema_hash: str | None = None) -> ModelArtifact:
@@ -90,7 +90,10 @@ def decode(data: bytes, schema_hash: str | None = None) -> ModelArtifact:
     if schema_hash is not None and found != schema_hash:
         message = f"holds the artifact {found!r}, which is not what it is named"
         raise ArtifactFormatError("ZSM021", message, line_of(data, "schema_hash"))
-    stated, actual = document["digest"], _digest_of(document)
+    try:
+        stated, actual = document["digest"], _digest_of(document)
+    except InvalidArtifactError as error:
+        raise ArtifactFormatError("ZSM012", str(error)) from None
     if stated != actual:
         message = (
             f"digest is {actual}, the file says {stated!r}: edited by hand or blended "
@@ -105,7 +108,7 @@ def decode(data: bytes, schema_hash: str | None = None) -> ModelArtifact:
 
 def stated_digest(data: bytes) -> str:
     """Return the digest that a decoded and checked file states."""
-    found: str = orjson.loads(data)["digest"]
+    found: str = loads(data)["digest"]
     return found
 
 
@@ -117,6 +120,11 @@ def decode_extension(value: dict[str, Any]) -> dict[str, Any]:
     InvalidArtifactError
         A value of the wrong form.
     """
+    for key in ("context", "extra"):
+        # Not even null: it would be gone when written again, and the digest another.
+        if key in value and not isinstance(value[key], dict):
+            message = f"{key} must be an object, found {value[key]!r:.60}"
+            raise InvalidArtifactError(message)
     return {
         "mappings": tuple(map(_mapping, _list("mappings", value.get("mappings", [])))),
         "context": value.get("context"),
@@ -210,11 +218,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 def _digest_of(document: dict[str, Any]) -> str:
     content = {key: value for key, value in document.items() if key != "digest"}
-    try:
-        canonical = canonical_json(content)
-    except InvalidArtifactError as error:
-        raise ArtifactFormatError("ZSM012", str(error)) from None
-    return DIGEST_PREFIX + hashlib.sha256(canonical).hexdigest()
+    return DIGEST_PREFIX + hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 def _check_format(document: dict[str, Any]) -> None:
@@ -253,9 +257,9 @@ def _artifact(document: dict[str, Any]) -> ModelArtifact:
         params=ModelParams(
             m=_rows("m", document["m"]),
             u=_rows("u", document["u"]),
-            log_prior_odds=document["log_prior_odds"],
-            upper_threshold=document["upper_threshold"],
-            lower_threshold=document["lower_threshold"],
+            log_prior_odds=_number_in(document, "log_prior_odds"),
+            upper_threshold=_number_in(document, "upper_threshold"),
+            lower_threshold=_number_in(document, "lower_threshold"),
         ),
         tag=document["tag"],
         trained_on=document["trained_on"],
@@ -305,6 +309,14 @@ def _list(name: str, value: Any) -> list[Any]:
         message = f"{name} must be a list, found {value!r:.60}"
         raise InvalidArtifactError(message)
     return value
+
+
+def _number_in(document: dict[str, Any], key: str) -> float:
+    value = document[key]
+    if not _is_number(value):
+        message = f"{key} must be a number, found {value!r:.60}"
+        raise InvalidArtifactError(message)
+    return float(value)
 
 
 def _is_number(value: object) -> bool:

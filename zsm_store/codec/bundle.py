@@ -151,8 +151,16 @@ class Bundle:
             yield artifact
 
     def keys(self) -> tuple[str, ...]:
-        """Return the schema hashes, sorted."""
+        """Return the schema hashes, sorted.
+
+        Raises
+        ------
+        BundleFormatError
+            The trailer, or without one the body, cannot be trusted.
+        """
         if self._trailer is not None:
+            # Out of order, a key that is listed here would not be found by `read`.
+            self._trailer.check_contiguous(HEADER_BYTES)
             return tuple(record.schema_hash for record in self._trailer)
         return tuple(sorted(self._scan()))
 
@@ -312,8 +320,9 @@ def _complete(artifact: ModelArtifact, record: TrailerRecord) -> ModelArtifact:
         raise BundleFormatError(
             record.offset, f"key {record.schema_hash}", artifact.schema_hash
         )
-    whole = with_extension(artifact, parse_extension(record))
+    extension = parse_extension(record)
     try:
+        whole = with_extension(artifact, extension)
         actual = artifact_json.digest(whole)
     except InvalidArtifactError as error:
         raise BundleFormatError(

@@ -25,6 +25,7 @@ from zsm_store.errors import (
     BundleFormatError,
     InvalidArtifactError,
 )
+from zsm_store.model.fingerprint import is_schema_hash
 
 MAGIC = b"ZSMTRLR\x01"
 
@@ -83,8 +84,14 @@ class Trailer(Sequence[TrailerRecord]):
             extension=self._extensions[start : start + size],
         )
 
+    def _extension_place(self, index: int) -> tuple[int, int]:
+        *_, start, size = _RECORD.unpack_from(self._directory, index * _RECORD.size)
+        return start, size
+
     def find(self, schema_hash: str) -> TrailerRecord | None:
         """Return the record of a hash."""
+        if not is_schema_hash(schema_hash):
+            return None
         keys = _Keys(self._directory)
         at = bisect_left(keys, bytes.fromhex(schema_hash))
         if at == len(self) or keys[at].hex() != schema_hash:
@@ -99,7 +106,7 @@ class Trailer(Sequence[TrailerRecord]):
         BundleFormatError
             They do not.
         """
-        expected, last_key = first, ""
+        expected, last_key, extension = first, "", 0
         for number, record in enumerate(self):
             at = self.body_length + number * _RECORD.size
             if record.offset != expected:
@@ -108,7 +115,18 @@ class Trailer(Sequence[TrailerRecord]):
                 )
             if record.schema_hash <= last_key:
                 raise BundleFormatError(at, "trailer records sorted by key", "others")
+            # Shared ones would be parsed once for each record: a small file, much work.
+            start, size = self._extension_place(number)
+            if start != extension:
+                raise BundleFormatError(at, f"an extension at {extension}", str(start))
+            extension += size
             expected, last_key = record.offset + record.length, record.schema_hash
+        if extension != len(self._extensions):
+            raise BundleFormatError(
+                self.body_length,
+                f"{extension} bytes of extensions, as the trailer records say",
+                str(len(self._extensions)),
+            )
         if expected != self.body_length:
             raise BundleFormatError(
                 self.body_length,
@@ -235,7 +253,13 @@ def parse_extension(record: TrailerRecord) -> dict[str, Any]:
     if not record.extension:
         return decode_extension({})
     try:
-        return decode_extension(parse_object(record.extension))
+        extension = parse_object(record.extension)
+        arguments = decode_extension(extension)
     except (ArtifactFormatError, InvalidArtifactError) as error:
         message = f"{error} in the extension of {record.schema_hash}"
         raise BundleFormatError(record.offset, "a valid extension", message) from None
+    unknown = extension.keys() - arguments.keys()
+    if unknown:
+        found = f"unknown key {min(unknown)!r} in the extension of {record.schema_hash}"
+        raise BundleFormatError(record.offset, "a valid extension", found)
+    return arguments

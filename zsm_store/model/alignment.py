@@ -45,7 +45,8 @@ def level_priors(levels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     non-matches four times less likely. For four levels the match weights are -6, -2, 2
     and 6 bits: agreement speaks for a match, disagreement as much against it.
     """
-    raw = [PRIOR_RATIO**level for level in range(levels)]
+    # Counted down from 1, since the powers of many levels would be too large.
+    raw = [PRIOR_RATIO ** (level + 1 - levels) for level in range(levels)]
     total = sum(raw)
     m = tuple(value / total for value in raw)
     return m, m[::-1]

@@ -20,6 +20,7 @@ _FLOAT64 = struct.Struct("<d")
 _EXACT_IN_FLOAT64 = 1 << 53
 _MANTISSA = (1 << 23) - 1
 _EXTRA_BITS = 52 - 23
+_QUIET = 1 << 22
 
 
 def float32(value: float) -> float:
@@ -82,7 +83,10 @@ def float32_to_bits(value: float) -> int:
     """Return the 32 bits of a float32 value."""
     if math.isnan(value):
         wide = int.from_bytes(_FLOAT64.pack(value), "little")
-        return (wide >> 63) << 31 | 0xFF << 23 | (wide >> _EXTRA_BITS) & _MANTISSA
+        # All of its payload may be in the digits that a float32 lacks; without any it
+        # would be an infinity.
+        payload = (wide >> _EXTRA_BITS) & _MANTISSA or _QUIET
+        return (wide >> 63) << 31 | 0xFF << 23 | payload
     return int.from_bytes(_FLOAT32.pack(value), "little")
 
 

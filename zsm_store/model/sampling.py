@@ -57,7 +57,11 @@ def value_text(value: Any) -> str | None:
         return str(value) or None
     for kind, text_of in _TEXTS:
         if isinstance(value, kind):
-            return text_of(value)
+            try:
+                return text_of(value)
+            except ValueError:  # Python prints no integer of more than 4,300 digits
+                message = f"a value of type {type(value).__name__} is too long"
+                raise InvalidArtifactError(message) from None
     plain = _scalar(value)
     if type(plain) is not type(value):
         return value_text(plain)

@@ -56,7 +56,9 @@ class BundleStore:
             raise ArtifactNotFoundError(schema_hash) from None
         except InvalidArtifactError as error:
             offset = bundle.offset(schema_hash)
-            self._damaged(BundleFormatError(offset, "a valid artifact", str(error)))
+            self._damaged(
+                BundleFormatError(offset, f"a valid artifact {schema_hash}", str(error))
+            )
         except BundleFormatError as error:
             self._damaged(error)
         return artifact

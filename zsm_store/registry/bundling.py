@@ -47,7 +47,8 @@ class UnpackReport:
     kept: tuple[str, ...]
     """The registry has another training of that schema, which was kept."""
     refused: tuple[str, ...]
-    """One line per artifact that breaks a rule of the model."""
+    """One line per artifact that breaks a rule of the model, or whose stored version is
+    damaged and was not to be replaced."""
 
 
 def pack(store: ArtifactStore, path: Path) -> PackReport:
@@ -56,6 +57,7 @@ def pack(store: ArtifactStore, path: Path) -> PackReport:
     with ExitStack() as cleanup:
 
         def stage(entries: Mapping[str, Hashable]) -> tuple[Path, PackReport]:
+            cleanup.close()  # what was staged at the try before
             good, skipped = _usable(store, entries)
             artifacts = (store.load(key, listed=True) for key in good)
             chunks = encode_bundle(artifacts, len(good))
@@ -66,7 +68,10 @@ def pack(store: ArtifactStore, path: Path) -> PackReport:
             return staging, PackReport(packed=good, skipped=skipped)
 
         staging, report = at_one_moment(store, stage)
-        publish(staging, path)
+        try:
+            publish(staging, path)
+        except FileNotFoundError as error:  # somebody removed the staging file
+            raise StorageError.of("write", path, error) from error
         sync_directory(path.parent)
     return report
 
@@ -87,7 +92,15 @@ def unpack(store: ArtifactStore, path: Path, *, replace: bool) -> UnpackReport:
             except InvalidArtifactError as error:
                 refused.append(f"{key}: {error}")
                 continue
-            stored = _stored_digest(store, key)
+            try:
+                stored = _stored_digest(store, key)
+            except FormatError as error:  # the stored one is damaged
+                if replace:
+                    store.save(artifact, if_match=None, if_absent=False)
+                    saved.append(key)
+                else:
+                    refused.append(f"{key}: {error}")
+                continue
             if stored == digest:
                 unchanged.append(key)
             elif stored is not None and not replace:
@@ -121,8 +134,13 @@ def _usable(
     good, skipped = [], []
     for key in entries:
         try:
-            store.load(key, listed=True)
+            artifact_json.digest(store.load(key, listed=True))
         except FormatError as error:
+            skipped.append(str(error))
+        except InvalidArtifactError as error:  # only the peer writes such a thing
+            skipped.append(f"{key}: {error}")
+        except StorageError as error:
+            store.entries()  # raises where more than this one is unreadable
             skipped.append(str(error))
         else:
             good.append(key)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from zsm_store.index.interface import FingerprintIndex
+    from zsm_store.model.distance import Neighbor
+    from zsm_store.model.fingerprint import SchemaFingerprint
     from zsm_store.registry.store import ArtifactStore
 
 logger = logging.getLogger(__name__)
@@ -20,8 +22,8 @@ logger = logging.getLogger(__name__)
 class Catalog:
     """Fingerprints and tags of the artifacts that can be served.
 
-    Nothing is trusted between two calls: every `refresh` compares the versions of all
-    entries with those it has seen and loads what is new.
+    Nothing is trusted between two calls: every answer first compares the versions of
+    all entries with those it has seen, and loads what is new.
     """
 
     def __init__(self, store: ArtifactStore, index: FingerprintIndex) -> None:
@@ -32,8 +34,32 @@ class Catalog:
         self._versions: dict[str, Hashable] = {}
         self._tags: dict[str, str] = {}
 
-    def refresh(self) -> FingerprintIndex:
-        """Bring the index in step with the store and return it.
+    def nearest(self, fingerprint: SchemaFingerprint, k: int) -> list[Neighbor]:
+        """Return up to `k` neighbors that are stored now. Raises like `refresh`."""
+        # All under one lock: another thread's refresh replaces an artifact by first
+        # forgetting it, and a search in between would not find what was saved long ago.
+        with self._lock:
+            self._refresh()
+            return self._index.nearest(fingerprint, k)
+
+    def tagged(self, tag: str) -> list[str]:
+        """Return the hashes of the artifacts with a tag. Raises like `refresh`."""
+        with self._lock:
+            self._refresh()
+            return [key for key, found in self._tags.items() if found == tag]
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._refresh()
+            return len(self._index)
+
+    def __contains__(self, schema_hash: object) -> bool:
+        with self._lock:
+            self._refresh()
+            return schema_hash in self._index
+
+    def refresh(self) -> None:
+        """Bring the index in step with the store.
 
         Raises
         ------
@@ -42,21 +68,18 @@ class Catalog:
             the log.
         """
         with self._lock:
-            entries = self._store.entries()
-            if entries is self._entries:
-                return self._index
-            for schema_hash in self._versions.keys() - entries.keys():
-                self._forget(schema_hash)
-            for schema_hash, version in entries.items():
-                if self._versions.get(schema_hash) != version:
-                    self._load(schema_hash, version)
-            self._entries = entries
-            return self._index
+            self._refresh()
 
-    def tagged(self, tag: str) -> list[str]:
-        """Return the hashes of the artifacts with a tag, as of the last refresh."""
-        with self._lock:
-            return [key for key, found in self._tags.items() if found == tag]
+    def _refresh(self) -> None:
+        entries = self._store.entries()
+        if entries is self._entries:
+            return
+        for schema_hash in self._versions.keys() - entries.keys():
+            self._forget(schema_hash)
+        for schema_hash, version in entries.items():
+            if self._versions.get(schema_hash) != version:
+                self._load(schema_hash, version)
+        self._entries = entries
 
     def _load(self, schema_hash: str, version: Hashable) -> None:
         # Forget first: whatever goes wrong, an old version is not served any more.

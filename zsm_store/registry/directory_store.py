@@ -113,6 +113,7 @@ class DirectoryStore:
         if if_match is None and directory.read(schema_hash, limit=0) is None:
             return False  # without creating anything
         with directory.locked():
+            self._stored_settings(directory)  # a newer version may have taken over
             self._check(schema_hash, if_match=if_match, if_absent=False)
             return directory.delete(schema_hash)
 
@@ -199,7 +200,7 @@ class DirectoryStore:
             try:
                 return artifact_json.decode(data, schema_hash), data
             except ArtifactFormatError as error:
-                error.source = self._path / f"{schema_hash}.json"
+                error.source = directory.locate(schema_hash)
                 # Whoever writes in place, like git, shows half a file for a moment.
                 if wait_s is None:
                     raise

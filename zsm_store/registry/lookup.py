@@ -38,7 +38,7 @@ def nearest_artifacts(
         The store cannot be read, or changes faster than that.
     """
     for _ in range(_TRIES):
-        neighbors = catalog.refresh().nearest(fingerprint, k)
+        neighbors = catalog.nearest(fingerprint, k)
         found = [_confirm(store, fingerprint, neighbor) for neighbor in neighbors]
         confirmed = [nearest for nearest in found if nearest is not None]
         if len(confirmed) == len(neighbors):

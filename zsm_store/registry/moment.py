@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
-from zsm_store.errors import ArtifactNotFoundError
+from zsm_store.errors import ArtifactNotFoundError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FREE_TRIES = 3
+_PATIENT_TRIES = 100
+_MAY_NOT_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def at_one_moment(
@@ -23,15 +27,34 @@ def at_one_moment(
 
     If all versions are the same before and after, they all held at the moment in
     between: nobody had to wait. A store that never comes to rest is locked for the
-    last try.
+    last try; a reader who may not lock it has to try on.
+
+    Raises
+    ------
+    StorageError
+        The store cannot be read, or it can neither be locked nor comes to rest.
     """
-    for _ in range(_FREE_TRIES):
-        before = store.entries()
-        try:
-            result = read(before)
-        except ArtifactNotFoundError:  # deleted meanwhile
-            continue
-        if store.entries() == before:
-            return result
-    with store.locked():
-        return read(store.entries())
+    with ExitStack() as cleanup:
+        for tries in range(_PATIENT_TRIES):
+            if tries == _FREE_TRIES and _locks(store, cleanup):
+                return read(store.entries())
+            before = store.entries()
+            try:
+                result = read(before)
+            except ArtifactNotFoundError:  # deleted meanwhile
+                continue
+            if store.entries() == before:
+                return result
+    busy = OSError(errno.EBUSY, "it changes faster than it can be read; try again")
+    raise StorageError.of("read", store.location, busy)
+
+
+def _locks(store: ArtifactStore, cleanup: ExitStack) -> bool:
+    """Lock the store until `cleanup`; False for a reader who may not."""
+    try:
+        cleanup.enter_context(store.locked())
+    except StorageError as error:
+        if error.errno not in _MAY_NOT_WRITE:
+            raise
+        return False
+    return True

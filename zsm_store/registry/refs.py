@@ -33,7 +33,6 @@ def resolve_ref(store: ArtifactStore, catalog: Catalog, ref: str) -> str:
     digits = ref.lower()
     if is_schema_hash(digits):
         return digits
-    catalog.refresh()
     found = set(catalog.tagged(ref))
     if _PREFIX.match(digits):
         found.update(key for key in store.entries() if key.startswith(digits))

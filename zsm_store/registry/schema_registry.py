@@ -295,7 +295,7 @@ class SchemaRegistry:
         return self._load_all(self._store.entries())
 
     def __len__(self) -> int:
-        return len(self._catalog.refresh())
+        return len(self._catalog)
 
     def __bool__(self) -> bool:
         return True  # an empty registry is a registry
@@ -303,7 +303,7 @@ class SchemaRegistry:
     def __contains__(self, item: object) -> bool:
         """Whether a schema hash, a fingerprint or an artifact is stored."""
         key = getattr(item, "schema_hash", item)
-        return key in self._catalog.refresh()
+        return key in self._catalog
 
     def pack(self, path: str | os.PathLike[str]) -> PackReport:
         """Write all artifacts of one moment into a `.zsm` bundle.
@@ -345,7 +345,12 @@ class SchemaRegistry:
         for schema_hash in entries:
             try:
                 yield self._store.load(schema_hash, listed=True)
+            except ArtifactNotFoundError:  # deleted since it was listed
+                continue
             except FormatError as error:
+                logger.warning("skipped: %s", error)
+            except StorageError as error:
+                self._store.entries()  # raises where more than this one is unreadable
                 logger.warning("skipped: %s", error)
 
 

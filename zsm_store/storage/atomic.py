@@ -90,8 +90,9 @@ def make_directory(directory: Path) -> None:
     StorageError
         The file system refuses it.
     """
-    if directory.is_dir():
-        return
+    with _refused("create directory", directory):
+        if directory.is_dir():
+            return
     if directory.parent != directory:
         make_directory(directory.parent)
     with _refused("create directory", directory):

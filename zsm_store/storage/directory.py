@@ -28,6 +28,7 @@ _FAN = re.compile(r"[0-9a-f]{2}\Z")
 _FAN_DIGITS = 2
 _SMALL_FILE_BYTES = 1 << 20
 _RETRY_S = (0.001, 0.005, 0.025)
+_WRITE_TRIES = 3
 _PASSING = {errno.ESTALE, errno.EBUSY}
 
 
@@ -86,6 +87,8 @@ class ArtifactDirectory:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # deleted since it was listed
                 continue
+            except OSError as error:
+                raise StorageError.of("list", entry.path, error) from error
             found[schema_hash] = FileVersion(
                 path=entry.path,
                 mtime_ns=status.st_mtime_ns,
@@ -104,7 +107,10 @@ class ArtifactDirectory:
             As `verify` reports them.
         """
         seen: dict[str, str] = {}
-        for folder, entry in self._all_entries():
+        # Sorted, so that two reports can be compared; the flat layout comes first.
+        for folder, entry in sorted(
+            self._all_entries(), key=lambda found: (found[0], found[1].name)
+        ):
             if not _ARTIFACT_LIKE.match(entry.name):
                 continue
             if not _ARTIFACT.match(entry.name):
@@ -147,6 +153,7 @@ class ArtifactDirectory:
         while True:
             try:
                 for path in self._paths(schema_hash):
+                    self._refuse_linked_folder(path)
                     with suppress(FileNotFoundError):
                         return _read_regular(path, limit)
             except OSError as error:
@@ -156,6 +163,11 @@ class ArtifactDirectory:
                 if not listed or not waits:
                     return None
             time.sleep(waits.pop(0))
+
+    def locate(self, schema_hash: str) -> Path:
+        """Return the path that `read` reads, or would read."""
+        preferred, other = self._paths(schema_hash)
+        return other if other.exists() and not preferred.exists() else preferred
 
     @contextmanager
     def staged(self, schema_hash: str, data: bytes) -> Iterator[Path]:
@@ -177,13 +189,15 @@ class ArtifactDirectory:
         Call `sync` afterwards, outside of the lock, before telling anybody.
         """
         target, other = self._paths(schema_hash)
-        make_directory(target.parent)
         try:
+            self._refuse_linked_folder(target)
+        except OSError as error:
+            raise StorageError.of("write", target, error) from error
+        try:
+            make_directory(target.parent)
             publish(staging, target)
         except FileNotFoundError:
-            # `git clean -fdx` took the staging file: write it again.
-            with staged((data,), schema_hash, self._make_private()) as again:
-                publish(again, target)
+            self._write(target, data)
         # A copy in the other layout would be older from now on. Failing to remove it is
         # harmless: this layout is looked at first, and `verify` names the copy.
         with suppress(OSError):
@@ -204,7 +218,9 @@ class ArtifactDirectory:
     def delete(self, schema_hash: str) -> bool:
         """Delete an artifact, durably; hold the lock. Whether there was one."""
         deleted = False
-        for path in self._paths(schema_hash):
+        # The copy that counts goes last: at no moment, and after no power cut, may an
+        # older one in the other layout take its place.
+        for path in reversed(self._paths(schema_hash)):
             try:
                 path.unlink()
             except FileNotFoundError:
@@ -233,9 +249,7 @@ class ArtifactDirectory:
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write a file of the registry that is no artifact, durably."""
-        make_directory(self.path)
-        with staged((data,), name, self._make_private()) as staging:
-            publish(staging, self.path / name)
+        self._write(self.path / name, data)
         sync_directory(self.path)
 
     def sweep(self, now: float) -> int:
@@ -265,6 +279,30 @@ class ArtifactDirectory:
     def _staging_dir(self) -> Path:
         return self.path / PRIVATE_NAME / "tmp"
 
+    def _write(self, target: Path, data: bytes) -> None:
+        """Stage and publish, again where `git clean -fdx` takes what was staged."""
+        for _ in range(_WRITE_TRIES):
+            make_directory(self.path)
+            make_directory(target.parent)
+            try:
+                with staged((data,), target.name, self._make_private()) as staging:
+                    publish(staging, target)
+            except FileNotFoundError as error:
+                gone = StorageError.of("write", target, error)
+            except StorageError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+                gone = error
+            else:
+                return
+        raise gone
+
+    def _refuse_linked_folder(self, path: Path) -> None:
+        """Refuse a fan-out folder that leads out of the registry; listings skip it."""
+        if path.parent != self.path and path.parent.is_symlink():
+            message = "its folder is a symbolic link, which a registry does not follow"
+            raise OSError(errno.ELOOP, message)
+
     def _sweep_once(self, staging: Path) -> None:
         if not self._swept:
             self._swept = True
@@ -276,10 +314,11 @@ class ArtifactDirectory:
         private = self.path / PRIVATE_NAME
         ignore = private / ".gitignore"
         try:
-            if not ignore.exists():
-                private.mkdir(exist_ok=True)
+            # Empty: a full disk or a kill came between creating and writing it.
+            if not ignore.exists() or not ignore.stat().st_size:
+                _ensure(private)
                 ignore.write_bytes(b"*\n")
-            self._staging_dir.mkdir(exist_ok=True)
+            _ensure(self._staging_dir)
         except OSError as error:
             raise StorageError.of("write", private, error) from error
         return self._staging_dir
@@ -310,6 +349,12 @@ class ArtifactDirectory:
         for folder in sorted(folders, key=lambda entry: entry.name):
             for entry in _scan(folder.path):
                 yield folder.name, entry
+
+
+def _ensure(directory: Path) -> None:
+    # Not exist_ok: that looks again, and fails when somebody removes it in between.
+    with suppress(FileExistsError):
+        directory.mkdir()
 
 
 def _scan(path: str | Path) -> list[os.DirEntry[str]]:
