@@ -1,0 +1,134 @@
+"""What all commands have in common: shared options, and examples under the help."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zsm_store.cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+class ExampleCommand(click.Command):
+    """A command whose epilog is a list of examples, printed as they stand."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the signature is click's
+        """Write the examples without wrapping them: they get pasted."""
+        with formatter.section("Examples"):
+            formatter.write(textwrap.indent((self.epilog or "").strip("\n"), "  "))
+            formatter.write("\n")
+
+
+def command(
+    name: str, *, examples: str, registry: bool = True, data: bool = True
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command of a function that takes the `Session` first.
+
+    Parameters
+    ----------
+    name
+        The verb.
+    examples
+        Lines to paste, for the help.
+    registry
+        The command opens a registry, so it takes ``--registry``.
+    data
+        The command prints data, so it takes ``--json`` and ``--quiet``.
+    """
+
+    def make(function: Callable[..., None]) -> click.Command:
+        made = click.command(
+            name,
+            cls=ExampleCommand,
+            epilog=textwrap.dedent(examples),
+            context_settings=CONTEXT,
+        )(click.pass_obj(function))
+        if data:
+            made.params += [json_option(), quiet_option()]
+        if registry:
+            made.params.append(registry_option())
+        made.params.append(verbose_option())
+        return made
+
+    return make
+
+
+def json_option() -> click.Option:
+    """``--json``."""
+    return click.Option(
+        ["--json"],
+        is_flag=True,
+        expose_value=False,
+        callback=_store_json,
+        help="Print one JSON document.",
+    )
+
+
+def quiet_option() -> click.Option:
+    """``-q``."""
+    return click.Option(
+        ["-q", "--quiet"],
+        is_flag=True,
+        expose_value=False,
+        callback=_store_quiet,
+        help="Print hashes only.",
+    )
+
+
+def registry_option() -> click.Option:
+    """``--registry``."""
+    return click.Option(
+        ["--registry"],
+        type=click.Path(readable=False, path_type=Path),
+        metavar="PATH",
+        expose_value=False,
+        callback=_store_registry,
+        help="A directory or a .zsm bundle; else ZSM_REGISTRY, else the directory "
+        "around here with a registry.json.",
+    )
+
+
+def verbose_option() -> click.Option:
+    """``-v``."""
+    return click.Option(
+        ["-v", "--verbose"],
+        is_flag=True,
+        expose_value=False,
+        callback=_store_verbose,
+        help="Say on standard error what is done and why.",
+    )
+
+
+def _store_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    session = ctx.ensure_object(Session)
+    session.as_json = session.as_json or value
+    _refuse_both(session, ctx)
+
+
+def _store_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    session = ctx.ensure_object(Session)
+    session.quiet = session.quiet or value
+    _refuse_both(session, ctx)
+
+
+def _refuse_both(session: Session, ctx: click.Context) -> None:
+    if session.as_json and session.quiet:
+        message = "--json and --quiet exclude each other"
+        raise click.UsageError(message, ctx)
+
+
+def _store_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    session = ctx.ensure_object(Session)
+    session.verbose = session.verbose or value
+
+
+def _store_registry(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Session).registry = value

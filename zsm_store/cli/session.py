@@ -1,0 +1,56 @@
+"""What the options that all commands share come down to."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zsm_store.cli import terminal
+from zsm_store.cli.location import registry_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from zsm_store.registry.schema_registry import SchemaRegistry
+
+
+@dataclass(slots=True)
+class Session:
+    """One invocation of the command. Options fill it in, before or after the verb."""
+
+    registry: Path | None = None
+    """As named by the user."""
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    @contextmanager
+    def open_registry(self) -> Iterator[SchemaRegistry]:
+        """Open the registry that is meant.
+
+        Raises
+        ------
+        click.UsageError
+            None is.
+        ZsmError
+            It cannot be opened.
+        """
+        from zsm_store.registry.schema_registry import SchemaRegistry  # noqa: PLC0415
+
+        path = registry_path(self.registry)
+        with SchemaRegistry.open(path) as registry:
+            yield registry
+
+    def hint(self, message: str) -> None:
+        """Say on standard error what may help, unless somebody wants data only."""
+        if not (self.quiet or self.as_json):
+            terminal.tell(message)
+
+    def hint_if_missing(self, registry: SchemaRegistry) -> None:
+        """Tell a registry that does not exist from one that is empty."""
+        from pathlib import Path  # noqa: PLC0415
+
+        if not Path(registry.location).exists():
+            terminal.warn(f"'{registry.location}' does not exist: nothing is saved yet")
