@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from zsm_store.cli import progress
 from zsm_store.cli.artifact_list import short_hashes, utc
-from zsm_store.cli.json_output import finite, shortest
+from zsm_store.cli.json_output import finite
 from zsm_store.cli.printable import (
     display_width,
     fitted,
@@ -21,6 +21,7 @@ from zsm_store.cli.printable import (
     wrapped,
 )
 from zsm_store.cli.weight_bars import WeightScale
+from zsm_store.model.float32 import shortest_float64 as shortest
 
 anything = st.text(st.characters(exclude_categories=()))
 

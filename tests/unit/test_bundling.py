@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -295,6 +296,32 @@ def test_damaged_bundle_saves_nothing(tmp_path: Path, damage: str) -> None:
     assert str(path) in str(caught.value)
     assert f"at byte {caught.value.offset}" in str(caught.value)
     assert target.list_all() == [trained()]
+
+
+def test_training_that_somebody_saves_meanwhile_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "all.zsm"
+    filled(trained(BRP), trained(SIM)).pack(bundle)
+    registry = SchemaRegistry.open(tmp_path / "registry")
+    first = min(trained(BRP), trained(SIM), key=lambda each: each.schema_hash)
+    theirs = replace(first, tag="theirs")
+    find = registry._store.digest
+
+    def digest(schema_hash: str) -> str:
+        # Only the first question: later ones are asked under the lock.
+        monkeypatch.setattr(registry._store, "digest", find)
+        assert schema_hash == theirs.schema_hash
+        try:
+            return find(schema_hash)
+        finally:
+            SchemaRegistry.open(tmp_path / "registry").save(theirs)
+
+    monkeypatch.setattr(registry._store, "digest", digest)
+    report = registry.unpack(bundle)
+    assert report.kept == (theirs.schema_hash,)
+    assert len(report.saved) == 1
+    assert registry.get_exact(theirs.fingerprint) == theirs
 
 
 def test_missing_bundle_is_a_storage_error(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import json
 import math
 import pickle
 import time
+import uuid
 from collections import ChainMap
 from datetime import date
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -121,6 +123,12 @@ def test_the_number_a_javascript_tool_writes_has_the_same_text() -> None:
         )
 
 
+class Missing(Enum):
+    """An enumeration that orjson would write as null."""
+
+    VALUE = math.nan
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -138,6 +146,8 @@ def test_the_number_a_javascript_tool_writes_has_the_same_text() -> None:
         {"a": {2}},
         b"bytes",
         date(2024, 1, 1),
+        uuid.UUID(int=1),
+        Missing.VALUE,
         np.int64(1),
         np.array([1.0]),
         slice(1),

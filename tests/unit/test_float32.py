@@ -6,6 +6,7 @@ import struct
 from fractions import Fraction
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from zsm_store.model.float32 import (
     float32_from_count,
     float32_row,
     float32_to_bits,
+    shortest_float64,
 )
 
 OPERATIONS = [operator.add, operator.sub, operator.mul, operator.truediv]
@@ -140,3 +142,24 @@ def test_numbers_of_numpy_are_rounded_once() -> None:
 def test_what_is_no_row_of_numbers_is_a_type_error(row: object) -> None:
     with pytest.raises(TypeError):
         float32_row(row)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("exponent", range(-149, 128))
+def test_the_shortest_digits_of_a_power_of_two_are_those_of_a_numpy_array(
+    exponent: int, sign: int
+) -> None:
+    value = sign * math.ldexp(1, exponent)
+    assert shortest_float64(value) == digits_by_orjson(value)
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_the_shortest_digits_are_those_of_a_numpy_array(value: float) -> None:
+    assert shortest_float64(value) == digits_by_orjson(value)
+    assert float32(shortest_float64(value)) == value
+
+
+def digits_by_orjson(value: float) -> float:
+    array = np.array([value], dtype=np.float32)
+    (short,) = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
+    return float(short)

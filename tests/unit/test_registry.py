@@ -394,6 +394,17 @@ def test_only_a_full_hash_can_be_deleted(registry: SchemaRegistry, key: str) -> 
 # preconditions
 
 
+def test_if_match_in_a_missing_directory_creates_nothing(tmp_path: Path) -> None:
+    registry = SchemaRegistry.open(tmp_path / "registry")
+    for change in (
+        lambda: registry.save(trained(), if_match=OTHER_DIGEST),
+        lambda: registry.delete(KEY, if_match=OTHER_DIGEST),
+    ):
+        with pytest.raises(ConflictError):
+            change()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_if_match_holds_for_the_stored_version(registry: SchemaRegistry) -> None:
     first = registry.save(trained(em_iterations=1), if_absent=True)
     second = registry.save(trained(em_iterations=2), if_match=first)

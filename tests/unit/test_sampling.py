@@ -55,6 +55,7 @@ class Color(StrEnum):
         (np.float16(0.5), "0.5"),
         (np.datetime64("2024-02-29"), "2024-02-29"),
         (np.datetime64("2024-02-29T12:30:00"), "2024-02-29T12:30:00"),
+        (np.datetime64("2024-02-29T12:30:00", "ns"), "2024-02-29T12:30:00"),
     ],
     ids=repr,
 )
@@ -64,9 +65,24 @@ def test_values_are_counted_by_their_text(value: object, text: str) -> None:
     assert type(found) is str
 
 
+class NotATime(datetime):
+    """A missing time as in pandas: a datetime that does not equal itself."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+
 @pytest.mark.parametrize(
     "value",
-    [None, "", b"", b"bytes", bytearray(b"a"), np.str_(""), np.bytes_(b"a")],
+    [
+        *(None, "", b"", b"bytes", bytearray(b"a"), np.str_(""), np.bytes_(b"a")),
+        *(np.datetime64("NaT"), np.datetime64("NaT", "ns"), NotATime(1, 1, 1)),
+    ],
     ids=repr,
 )
 def test_these_values_are_missing(value: object) -> None:
@@ -74,7 +90,9 @@ def test_these_values_are_missing(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [slice(1), [1, 2], {"a": 1}, 1j, {1}, np.array([1, 2]), A], ids=repr
+    "value",
+    [np.timedelta64(1, "ns"), slice(1), [1, 2], {"a": 1}, 1j, {1}, np.array([1, 2]), A],
+    ids=repr,
 )
 def test_values_of_other_types_are_refused_by_name(value: object) -> None:
     with pytest.raises(InvalidArtifactError, match="cannot be counted: give text"):

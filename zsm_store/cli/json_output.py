@@ -7,10 +7,7 @@ from typing import Any
 
 from zsm_store.cli.printable import json_escaped
 from zsm_store.cli.terminal import write_bytes
-from zsm_store.model.float32 import float32
-
-_FLOAT32_DIGITS = 9
-"""Decimal digits that tell any two float32 apart."""
+from zsm_store.model.float32 import shortest_float64
 
 
 def write_json(value: Any) -> None:
@@ -23,18 +20,6 @@ def write_json_text(document: str) -> None:
     write_bytes((json_escaped(document.rstrip("\n")) + "\n").encode())
 
 
-def shortest(value: float) -> float:
-    """Return the float64 of fewest digits that rounds to this float32.
-
-    So that JSON shows the 0.02 that somebody wrote, not 0.019999999552965164.
-    """
-    for digits in range(1, _FLOAT32_DIGITS + 1):
-        short = float(f"{value:.{digits}g}")
-        if float32(short) == value:
-            return short
-    return value
-
-
 def finite(value: float) -> float | None:
     """Return a number as JSON can hold it: None where it is not finite."""
-    return shortest(value) if float("-inf") < value < float("inf") else None
+    return shortest_float64(value) if float("-inf") < value < float("inf") else None

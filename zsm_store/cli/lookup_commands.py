@@ -10,11 +10,12 @@ from zsm_store.cli.artifact_list import artifact_json_row, nearest_lines
 from zsm_store.cli.command import command
 from zsm_store.cli.exit_codes import ExitCode
 from zsm_store.cli.fingerprint_view import fingerprint_json, fingerprint_lines
-from zsm_store.cli.json_output import shortest, write_json
+from zsm_store.cli.json_output import write_json
 from zsm_store.cli.lookup_view import lookup_json, lookup_lines, next_step
 from zsm_store.cli.progress import working
 from zsm_store.cli.table_options import TableRequest, table_options
 from zsm_store.cli.terminal import write_lines
+from zsm_store.model.float32 import shortest_float64
 from zsm_store.model.startup import ColdStart, WarmLoad, WarmStart
 
 if TYPE_CHECKING:
@@ -113,8 +114,11 @@ def nearest_command(session: Session, request: TableRequest, count: int) -> None
             found = registry.nearest(wanted, count)
     if session.as_json:
         rows = [
-            {"distance": shortest(it.distance), **artifact_json_row(it.artifact)}
-            for it in found
+            {
+                "distance": shortest_float64(nearest.distance),
+                **artifact_json_row(nearest.artifact),
+            }
+            for nearest in found
         ]
         write_json({"schema_hash": wanted.schema_hash, "nearest": rows})
     elif session.quiet:

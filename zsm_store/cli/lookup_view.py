@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zsm_store.cli.artifact_list import SHORT_DIGITS, artifact_json_row, utc
-from zsm_store.cli.json_output import finite, shortest
+from zsm_store.cli.json_output import finite
 from zsm_store.cli.printable import counted, printable, wrapped
 from zsm_store.cli.terminal import Line, Styled, page_width, warn
 from zsm_store.errors import InvalidArtifactError
-from zsm_store.model.float32 import float32
+from zsm_store.model.float32 import float32, shortest_float64
 from zsm_store.model.startup import ColdStart, WarmLoad
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def lookup_json(mode: StartupMode) -> dict[str, Any]:
         "schema_hash": mode.wanted.schema_hash,
         "mode": mode.name,
         "reason": mode.reason,
-        "distance": None if mode.distance is None else shortest(mode.distance),
+        "distance": None if mode.distance is None else shortest_float64(mode.distance),
         "artifact": None if artifact is None else artifact_json_row(artifact),
         "explanation": None if explanation is None else _explanation_json(explanation),
         "runner_up": None
         if second is None
         else {
             "schema_hash": second.schema_hash,
-            "distance": shortest(second.distance),
+            "distance": shortest_float64(second.distance),
         },
         **_params_json(mode),
     }
@@ -142,9 +142,9 @@ def _strength(drift: FieldDrift) -> float:
 def _explanation_json(explanation: Explanation) -> dict[str, Any]:
     return {
         "schema_hash": explanation.schema_hash,
-        "distance": shortest(explanation.distance),
-        "structure": shortest(explanation.structure),
-        "statistics": shortest(explanation.statistics),
+        "distance": shortest_float64(explanation.distance),
+        "structure": shortest_float64(explanation.structure),
+        "statistics": shortest_float64(explanation.statistics),
         "kept": list(explanation.kept),
         "added": list(explanation.added),
         "removed": list(explanation.removed),
@@ -173,11 +173,11 @@ def _params_json(mode: StartupMode) -> dict[str, Any]:
     return {
         "params": {
             "fields": [field.name for field in mode.wanted.fields],
-            "m": [[shortest(value) for value in row] for row in params.m],
-            "u": [[shortest(value) for value in row] for row in params.u],
-            "log_prior_odds": shortest(params.log_prior_odds),
-            "upper_threshold": shortest(params.upper_threshold),
-            "lower_threshold": shortest(params.lower_threshold),
+            "m": [[shortest_float64(value) for value in row] for row in params.m],
+            "u": [[shortest_float64(value) for value in row] for row in params.u],
+            "log_prior_odds": shortest_float64(params.log_prior_odds),
+            "upper_threshold": shortest_float64(params.upper_threshold),
+            "lower_threshold": shortest_float64(params.lower_threshold),
         },
         "alignment": {
             "kept": list(aligned.kept),

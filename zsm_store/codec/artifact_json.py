@@ -13,6 +13,7 @@ from zsm_store.errors import ArtifactFormatError, InvalidArtifactError
 from zsm_store.model.artifact import ModelArtifact, ModelParams
 from zsm_store.model.canonical import canonical_json
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
+from zsm_store.model.float32 import shortest_float64
 from zsm_store.model.schema import FieldKind, FieldMapping, NullPolicy
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _OPTIONAL = frozenset({"mappings", "context", "extra"})
 _REQUIRED = frozenset({"format", "digest", *_SCALARS, "fields", "m", "u"})
 _FIELD_KEYS = frozenset({"name", "kind", "null_rate", "cardinality", "top_k"})
 _PAIR = 2
+_LARGE = 1e16
 
 
 def encode(artifact: ModelArtifact) -> bytes:
@@ -205,15 +207,16 @@ def _text(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    return _numbers((value,))[1:-1]
+    """Shortest decimal that reads back to the same float32."""
+    short = shortest_float64(value)
+    # Versions of orjson differ in how they write large exponents; bytes must not.
+    if abs(short) >= _LARGE:
+        return repr(short)
+    return orjson.dumps(short).decode()
 
 
 def _numbers(values: tuple[float, ...]) -> str:
-    """Shortest decimals that read back to the same float32."""
-    import numpy as np  # noqa: PLC0415  # reading a registry must not pay for numpy
-
-    array = np.array(values, dtype=np.float32)
-    return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return "[" + ",".join(map(_number, values)) + "]"
 
 
 def _digest_of(document: dict[str, Any]) -> str:

@@ -66,8 +66,8 @@ def loads(data: bytes) -> Any:
 
 def line_of(data: bytes, key: str) -> int:
     """1-based line on which a top-level key stands, or 1."""
-    at = data.find(b'"' + key.encode() + b'"')
-    return 1 if at < 0 else data.count(b"\n", 0, at) + 1
+    found = re.search(rb'^\s*"%s"\s*:' % re.escape(key.encode()), data, re.MULTILINE)
+    return 1 if found is None else data.count(b"\n", 0, found.end()) + 1
 
 
 def _not_json(data: bytes, error: orjson.JSONDecodeError) -> ArtifactFormatError:

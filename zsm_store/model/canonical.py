@@ -61,7 +61,10 @@ def _normal(value: Any, levels: int = 0) -> Any:
         return {key: _normal(item, levels + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_normal(item, levels + 1) for item in value]
-    return value
+    if value is None or isinstance(value, str | int):
+        return value
+    message = f"a value of type {type(value).__name__}"
+    raise TypeError(message)
 
 
 def _integral(value: float) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ _EXACT_IN_FLOAT64 = 1 << 53
 _MANTISSA = (1 << 23) - 1
 _EXTRA_BITS = 52 - 23
 _QUIET = 1 << 22
+_DIGITS = 9
+"""Decimal digits that tell any two float32 apart."""
+_POWER_OF_TWO = 0.5
+"""Mantissa of `math.frexp`."""
 
 
 def float32(value: float) -> float:
@@ -64,6 +69,27 @@ def float32_row(values: Iterable[float]) -> tuple[float, ...]:
     if any(map(math.isnan, rounded)):
         return tuple(map(_keep_nan, row, rounded))
     return rounded
+
+
+def shortest_float64(value: float) -> float:
+    """Return the float64 of fewest decimal digits that rounds to this float32.
+
+    So a file shows the 0.02 that somebody gave, not 0.019999999552965164.
+    """
+    # Most trained values need 7 to 9 digits: skip the shorter ones at once.
+    few = float32(float(f"{value:.6g}")) == value
+    for digits in range(1 if few else 7, _DIGITS):
+        short = float(f"{value:.{digits}g}")
+        if float32(short) == value:
+            return short
+        if abs(math.frexp(value)[0]) == _POWER_OF_TWO:
+            # Below a power of two the float32 lie closer than above it: the nearest
+            # decimal may be too far below, and the next one above still be right.
+            above = Context(prec=digits).next_plus(Decimal(f"{abs(value):.{digits}g}"))
+            short = math.copysign(float(above), value)
+            if float32(short) == value:
+                return short
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def float32_from_bits(bits: int) -> float:

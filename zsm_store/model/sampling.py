@@ -53,6 +53,8 @@ def value_text(value: Any) -> str | None:
     """
     if value is None or isinstance(value, bytes | bytearray):
         return None
+    if isinstance(value, date) and value != value:  # noqa: PLR0124  # pandas' NaT
+        return None
     if isinstance(value, str):
         return str(value) or None
     for kind, text_of in _TEXTS:
@@ -69,12 +71,20 @@ def value_text(value: Any) -> str | None:
     raise InvalidArtifactError(message)
 
 
+_NUMPY_TIMES = "mM"
+"""Kinds of timedelta64 and datetime64."""
+
+
 def _scalar(value: Any) -> Any:
     """Return the Python value of a numpy or pandas scalar, or `value` itself."""
     try:
-        return value.item()
+        plain = value.item()
+        if isinstance(plain, int) and value.dtype.kind in _NUMPY_TIMES:
+            # Of nanoseconds, pandas' unit, item() gives an integer, not a date.
+            return value.astype(f"{value.dtype.kind}8[us]").item()
     except (AttributeError, TypeError, ValueError):  # no scalar
         return value
+    return plain
 
 
 class FieldCounts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from zsm_store.codec import artifact_json
@@ -12,6 +13,7 @@ from zsm_store.codec.bundle import MAGIC, Bundle, encode_bundle
 from zsm_store.errors import (
     ArtifactNotFoundError,
     BundleFormatError,
+    ConflictError,
     FormatError,
     InvalidArtifactError,
     StorageError,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
     from pathlib import Path
 
+    from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.store import ArtifactStore
 
 
@@ -78,7 +81,7 @@ def pack(store: ArtifactStore, path: Path) -> PackReport:
 
 def unpack(store: ArtifactStore, path: Path, *, replace: bool) -> UnpackReport:
     """Save every artifact of a bundle that the store does not have."""
-    saved, unchanged, kept, refused = [], [], [], []
+    lines: dict[_Outcome, list[str]] = {outcome: [] for outcome in _Outcome}
     source = FileSource(path)
     try:
         bundle = Bundle(source)
@@ -86,46 +89,49 @@ def unpack(store: ArtifactStore, path: Path, *, replace: bool) -> UnpackReport:
         for _ in bundle:
             pass
         for artifact in bundle:
-            key = artifact.schema_hash
-            try:
-                digest = artifact_json.digest(artifact)
-            except InvalidArtifactError as error:
-                refused.append(f"{key}: {error}")
-                continue
-            try:
-                stored = _stored_digest(store, key)
-            except FormatError as error:  # the stored one is damaged
-                if replace:
-                    store.save(artifact, if_match=None, if_absent=False)
-                    saved.append(key)
-                else:
-                    refused.append(f"{key}: {error}")
-                continue
-            if stored == digest:
-                unchanged.append(key)
-            elif stored is not None and not replace:
-                kept.append(key)
-            else:
-                store.save(artifact, if_match=stored, if_absent=stored is None)
-                saved.append(key)
+            outcome, line = _unpack_one(store, artifact, replace=replace)
+            lines[outcome].append(line)
     except BundleFormatError as error:
         error.source = path
         raise
     finally:
         source.close()
     return UnpackReport(
-        saved=tuple(saved),
-        unchanged=tuple(unchanged),
-        kept=tuple(kept),
-        refused=tuple(refused),
+        saved=tuple(lines[_Outcome.SAVED]),
+        unchanged=tuple(lines[_Outcome.UNCHANGED]),
+        kept=tuple(lines[_Outcome.KEPT]),
+        refused=tuple(lines[_Outcome.REFUSED]),
     )
 
 
-def _stored_digest(store: ArtifactStore, schema_hash: str) -> str | None:
+class _Outcome(Enum):
+    SAVED = auto()
+    UNCHANGED = auto()
+    KEPT = auto()
+    REFUSED = auto()
+
+
+def _unpack_one(
+    store: ArtifactStore, artifact: ModelArtifact, *, replace: bool
+) -> tuple[_Outcome, str]:
+    key = artifact.schema_hash
     try:
-        return store.digest(schema_hash)
+        if artifact_json.digest(artifact) == store.digest(key):
+            return _Outcome.UNCHANGED, key
+        if not replace:
+            return _Outcome.KEPT, key
+    except InvalidArtifactError as error:
+        return _Outcome.REFUSED, f"{key}: {error}"
     except ArtifactNotFoundError:
-        return None
+        pass
+    except FormatError as error:  # the stored one is damaged
+        if not replace:
+            return _Outcome.REFUSED, f"{key}: {error}"
+    try:
+        store.save(artifact, if_match=None, if_absent=not replace)
+    except ConflictError:  # somebody saved that schema a moment ago
+        return _Outcome.KEPT, key
+    return _Outcome.SAVED, key
 
 
 def _usable(
@@ -152,7 +158,7 @@ def _check_target(path: Path) -> None:
     try:
         source = FileSource(path)
     except StorageError as error:
-        if error.errno == errno.ENOENT:
+        if error.errno == errno.ENOENT and path.parent.is_dir():
             return
         error.action = "pack into"
         raise

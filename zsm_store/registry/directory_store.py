@@ -98,6 +98,8 @@ class DirectoryStore:
         key = artifact.schema_hash
         data, digest = artifact_json.encode_with_digest(artifact)
         directory = self._open_for_writing()
+        # Before anything is created; and once more under the lock, where it counts.
+        self._check(key, if_match=if_match, if_absent=if_absent)
         with directory.staged(key, data) as staging:
             with directory.locked():
                 if self._stored_settings(directory) is None:
@@ -110,8 +112,10 @@ class DirectoryStore:
     def delete(self, schema_hash: str, *, if_match: str | None) -> bool:
         """Delete a file."""
         directory = self._open_for_writing()
-        if if_match is None and directory.read(schema_hash, limit=0) is None:
-            return False  # without creating anything
+        # Before anything is created: there may be nothing to delete.
+        self._check(schema_hash, if_match=if_match, if_absent=False)
+        if directory.read(schema_hash, limit=0) is None:
+            return False
         with directory.locked():
             self._stored_settings(directory)  # a newer version may have taken over
             self._check(schema_hash, if_match=if_match, if_absent=False)

@@ -224,7 +224,16 @@ class SchemaRegistry:
         return self._store.load(self.resolve(ref))
 
     def resolve(self, ref: str) -> str:
-        """Return the schema hash that a reference means. Raises like `get`."""
+        """Return the schema hash that a reference means.
+
+        A full hash is returned as it is, whether or not there is such an artifact, so
+        that a damaged one can be named and deleted.
+
+        Raises
+        ------
+        ArtifactNotFoundError, AmbiguousRefError
+            No artifact answers to a prefix or tag, or several do.
+        """
         return resolve_ref(self._store, self._catalog, ref)
 
     def get_exact(self, fingerprint: SchemaFingerprint) -> ModelArtifact | None:
