@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.fingerprint import SchemaFingerprint
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import Field, FieldKind, Schema
 
 if TYPE_CHECKING:

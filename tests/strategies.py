@@ -13,9 +13,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.canonical import JsonObject
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import (
     Field,
     FieldKind,

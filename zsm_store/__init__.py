@@ -21,7 +21,7 @@ from zsm_store.errors import (
     ZsmError,
 )
 from zsm_store.model.alignment import AlignedParams, level_priors
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.distance import (
     EXACT_MATCH_THRESHOLD,
     WARM_START_THRESHOLD,
@@ -29,6 +29,7 @@ from zsm_store.model.distance import (
     fingerprint_distance,
 )
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import (
     Field,
     FieldKind,

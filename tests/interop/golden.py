@@ -11,8 +11,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import Field, FieldKind
 
 DIRECTORY = Path(__file__).parents[1] / "data" / "golden"

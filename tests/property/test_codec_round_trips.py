@@ -18,9 +18,10 @@ from zsm_store.codec.bundle import (
     encode_bundle,
 )
 from zsm_store.codec.bundle_entry import MIN_ENTRY_BYTES, decode_entry, encode_entry
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
 from zsm_store.model.float32 import float32_from_bits, float32_to_bits
+from zsm_store.model.params import ModelParams
 
 ANY_FLOAT32 = zst.float32_bits().map(float32_from_bits)
 ANY_ROWS = st.lists(st.lists(ANY_FLOAT32, max_size=4), max_size=4)

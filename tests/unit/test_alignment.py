@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from tests import strategies as zst
 from zsm_store.errors import InvalidArtifactError
 from zsm_store.model.alignment import DEFAULT_LEVELS, AlignedParams, level_priors
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.fingerprint import SchemaFingerprint
 from zsm_store.model.float32 import float32_row
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import Field, FieldKind, Schema
 
 A = Field("a", FieldKind.NAME)

@@ -14,9 +14,10 @@ from hypothesis import given
 from tests import examples
 from tests import strategies as zst
 from zsm_store.errors import InvalidArtifactError
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.canonical import JsonObject
 from zsm_store.model.float32 import float32, float32_from_bits, float32_to_bits
+from zsm_store.model.params import ModelParams
 
 JUST_ABOVE_ONE = float(np.nextafter(np.float32(1), np.float32(2)))
 JUST_BELOW_ZERO = -float32_from_bits(1)

@@ -16,10 +16,11 @@ from tests import strategies as zst
 from zsm_store.codec import artifact_json, strict_json
 from zsm_store.codec.artifact_json import decode, digest, encode, encode_with_digest
 from zsm_store.errors import ArtifactFormatError, InvalidArtifactError
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.canonical import canonical_json
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
 from zsm_store.model.float32 import float32_from_bits
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import FieldKind, FieldMapping, NullPolicy
 
 if TYPE_CHECKING:

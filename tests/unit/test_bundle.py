@@ -24,8 +24,9 @@ from zsm_store.codec.bundle_trailer import (
     encode_trailer,
 )
 from zsm_store.errors import BundleFormatError, FormatError, InvalidArtifactError
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.fingerprint import SchemaFingerprint
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import FieldMapping, NullPolicy
 
 if TYPE_CHECKING:

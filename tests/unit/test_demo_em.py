@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as npst
 from zsm_store.demo.comparison import MISSING, AgreementPatterns
 from zsm_store.demo.em import PSEUDO_COUNT, _iterate, cold_start_params, train
 from zsm_store.demo.fellegi_sunter import Mixture, indicators, match_probabilities
-from zsm_store.model.artifact import ModelParams
+from zsm_store.model.params import ModelParams
 
 TRUTH = ModelParams(
     m=(

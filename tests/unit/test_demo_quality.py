@@ -7,7 +7,7 @@ import pytest
 
 from zsm_store.demo.quality import Quality, linkage_quality
 from zsm_store.demo.table import DemoTable
-from zsm_store.model.artifact import ModelParams
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import FieldKind
 
 # Odds of a match: 9 where the field agrees, 1/9 where not.

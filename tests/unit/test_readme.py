@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zsm_store.model.artifact import ModelParams
+from zsm_store.model.params import ModelParams
 from zsm_store.registry.schema_registry import SchemaRegistry
 
 if TYPE_CHECKING:

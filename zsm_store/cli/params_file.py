@@ -11,7 +11,7 @@ from zsm_store.cli.option_types import read_file
 from zsm_store.codec import artifact_json
 from zsm_store.codec.strict_json import MAX_BYTES, parse_object
 from zsm_store.errors import FormatError, InvalidArtifactError
-from zsm_store.model.artifact import ModelParams
+from zsm_store.model.params import ModelParams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

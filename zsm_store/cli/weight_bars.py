@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zsm_store.cli.terminal import Styled
 
 if TYPE_CHECKING:
-    from zsm_store.model.artifact import Rows
+    from zsm_store.model.params import Rows
 
 _LEAST_SIDE = 6
 

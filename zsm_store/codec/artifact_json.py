@@ -10,16 +10,17 @@ import orjson
 
 from zsm_store.codec.strict_json import line_of, loads, parse_object
 from zsm_store.errors import ArtifactFormatError, InvalidArtifactError
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.canonical import canonical_json
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
 from zsm_store.model.float32 import shortest_float64
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import FieldKind, FieldMapping, NullPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zsm_store.model.artifact import Rows
+    from zsm_store.model.params import Rows
 
 FORMAT = "zsm-store/1"
 DIGEST_PREFIX = "sha256:"

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from zsm_store.codec import bincode
 from zsm_store.errors import BundleFormatError
-from zsm_store.model.artifact import ModelArtifact, ModelParams
+from zsm_store.model.artifact import ModelArtifact
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
+from zsm_store.model.params import ModelParams
 from zsm_store.model.schema import FieldKind
 
 if TYPE_CHECKING:
     from zsm_store.codec.bincode import BincodeReader
-    from zsm_store.model.artifact import Rows
+    from zsm_store.model.params import Rows
 
 MIN_ENTRY_BYTES = 133
 """Key and artifact without fields, rows and tag."""

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zsm_store.demo.fellegi_sunter import Mixture, indicators, log_odds, normalized
-from zsm_store.model.artifact import ModelParams
+from zsm_store.model.params import ModelParams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

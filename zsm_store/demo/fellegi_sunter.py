@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zsm_store.demo.comparison import MISSING, AgreementPatterns
-from zsm_store.model.artifact import ModelParams
+from zsm_store.model.params import ModelParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

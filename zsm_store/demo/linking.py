@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from zsm_store.demo.blocking import BlockingKey
     from zsm_store.demo.table import DemoTable
-    from zsm_store.model.artifact import ModelParams
+    from zsm_store.model.params import ModelParams
     from zsm_store.model.startup import StartupMode
     from zsm_store.registry.schema_registry import SchemaRegistry
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zsm_store.demo.table import DemoTable
-    from zsm_store.model.artifact import ModelParams
+    from zsm_store.model.params import ModelParams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zsm_store.errors import InvalidArtifactError
 
 if TYPE_CHECKING:
-    from zsm_store.model.artifact import ModelParams, Rows
+    from zsm_store.model.params import ModelParams, Rows
     from zsm_store.model.schema import Field
 
 DEFAULT_LEVELS = 2
@@ -52,26 +52,14 @@ def level_priors(levels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return m, m[::-1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlignedRows:
-    """m and u of the wanted fields, and the fields by where their rows come from."""
-
-    m: Rows
-    u: Rows
-    kept: tuple[str, ...]
-    filled: tuple[str, ...]
-    dropped: tuple[str, ...]
-
-
-def align_rows(
-    *,
+def align_params(
+    params: ModelParams,
     stored: tuple[Field, ...],
-    m: Rows,
-    u: Rows,
     wanted: tuple[Field, ...],
+    *,
     levels: int | Mapping[str, int] | None,
-) -> AlignedRows:
-    """Pick the stored rows of the wanted fields, fill the others from priors.
+) -> AlignedParams:
+    """Pick the rows of the wanted fields, fill the others from priors.
 
     A field that changed its kind is compared in another way, so the old row would be
     about something else: it is filled, too.
@@ -81,36 +69,30 @@ def align_rows(
     InvalidArtifactError
         Not one row per stored field, a name stored twice, or levels below 1.
     """
-    if not len(stored) == len(m) == len(u):
+    if not len(stored) == len(params.m) == len(params.u):
         message = (
-            f"cannot align: {len(stored)} fields but {len(m)} rows of m and {len(u)} "
-            "of u, so nobody knows whose rows they are"
+            f"cannot align: {len(stored)} fields but {len(params.m)} rows of m and "
+            f"{len(params.u)} of u, so nobody knows whose rows they are"
         )
         raise InvalidArtifactError(message)
-    position = {field: row for row, field in enumerate(stored)}
     if len({field.name for field in stored}) != len(stored):
         message = "cannot align: a field name stands twice in the artifact"
         raise InvalidArtifactError(message)
-    kept, filled = [], []
-    m_rows, u_rows = [], []
-    for field in wanted:
-        row = position.get(field)
-        if row is None:
-            filled.append(field.name)
-            m_row, u_row = level_priors(_levels_of(field.name, levels, m))
-        else:
-            kept.append(field.name)
-            m_row, u_row = m[row], u[row]
-        m_rows.append(m_row)
-        u_rows.append(u_row)
-    used = set(kept)
-    dropped = tuple(field.name for field in stored if field.name not in used)
-    return AlignedRows(
-        m=tuple(m_rows),
-        u=tuple(u_rows),
-        kept=tuple(kept),
-        filled=tuple(filled),
-        dropped=dropped,
+    rows = dict(zip(stored, zip(params.m, params.u, strict=True), strict=True))
+    aligned = [
+        rows.get(field) or level_priors(_levels_of(field.name, levels, params.m))
+        for field in wanted
+    ]
+    kept = {field.name for field in wanted if field in rows}
+    return AlignedParams(
+        params=replace(
+            params,
+            m=tuple(m for m, _ in aligned),
+            u=tuple(u for _, u in aligned),
+        ),
+        kept=tuple(field.name for field in wanted if field.name in kept),
+        filled=tuple(field.name for field in wanted if field.name not in kept),
+        dropped=tuple(field.name for field in stored if field.name not in kept),
     )
 
 

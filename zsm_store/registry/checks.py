@@ -13,8 +13,9 @@ from zsm_store.registry.problem import Problem, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zsm_store.model.artifact import ModelArtifact, ModelParams
+    from zsm_store.model.artifact import ModelArtifact
     from zsm_store.model.fingerprint import SchemaFingerprint
+    from zsm_store.model.params import ModelParams
 
 ROW_SUM_TOLERANCE = 1e-3
 
