@@ -1,4 +1,4 @@
-"""docs/cli.md: complete, and every example in it is what the command prints."""
+"""docs/cli.md is complete, and every example in the docs is what the command prints."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ COMMANDS = [name for listed in SECTIONS.values() for name in listed]
 _FILE = re.compile(r"```\{code-block\} text\n:caption: (\S+)\n\n(.*?)```", re.DOTALL)
 _STEP = re.compile(
     r"```console\n(?P<session>.*?)```|<!-- run: (?P<run>.*?) -->"
+    r"|```python\n(?P<python>.*?)```"
     r"|<!-- edit: (?P<old>[^\n]+) -> (?P<new>[^\n]+) -->",
     re.DOTALL,
 )
@@ -108,15 +109,21 @@ def test_every_key_of_every_json_document_is_described(files, zsm) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_every_example_prints_what_stands_there(tmp_path, zsm, monkeypatch) -> None:
+@pytest.mark.parametrize("name", ["cli.md", "tutorial.md"])
+def test_every_example_prints_what_stands_there(
+    name, tmp_path, zsm, monkeypatch
+) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     shown, printed = [], []
     directory = tmp_path / "files"
     directory.mkdir()
     monkeypatch.chdir(directory)
-    for name, content in _FILE.findall(TEXT):
-        (directory / name).write_text(content)
-    for step in _STEP.finditer(TEXT):
-        if step["run"]:
+    for file, content in _FILE.findall(text):
+        (directory / file).write_text(content)
+    for step in _STEP.finditer(text):
+        if step["python"]:
+            exec(step["python"], {})  # noqa: S102  # what the tutorial shows
+        elif step["run"]:
             zsm(*shlex.split(step["run"])[1:])
         elif step["old"]:
             (path,) = directory.glob("?" * 64 + ".json")
