@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from zsm_store import (
     Layout,
     RegistryLockedError,
     SchemaRegistry,
-    SettingsFormatError,
+    StorageError,
 )
 from zsm_store.registry.directory_store import DirectoryStore
 from zsm_store.storage.directory import ArtifactDirectory
@@ -146,19 +147,20 @@ for number in range({SAVES}):
 def stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[threading.Event, threading.Event]:
-    """Stop the first writer with a precondition after it was checked.
+    """Stop the first writer with a precondition after it was checked under the lock.
 
     Returns the events "the writer stands there" and "it may go on".
     """
     arrived, go_on = threading.Event(), threading.Event()
     check = DirectoryStore._check
-    first = threading.Lock()
+    checks = itertools.count()
 
     def check_and_wait(
         self: DirectoryStore, key: str, *, if_match: str | None, if_absent: bool
     ) -> None:
         check(self, key, if_match=if_match, if_absent=if_absent)
-        if if_match is not None and first.acquire(blocking=False):
+        # The first check is for free, before anything is created; the second counts.
+        if if_match is not None and next(checks) == 1:
             arrived.set()
             assert go_on.wait(20)
 
@@ -225,7 +227,7 @@ def test_two_founders_agree_on_one_layout(
     finally:
         go_on.set()
         thread.join()
-    with pytest.raises(SettingsFormatError, match="layout 'flat'"):
+    with pytest.raises(StorageError, match="layout 'flat'"):
         SchemaRegistry.init(tmp_path, layout=Layout.FAN_OUT)
 
 

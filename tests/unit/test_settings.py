@@ -172,7 +172,7 @@ def test_init_leaves_attributes_that_are_there(tmp_path: Path) -> None:
 
 
 def test_init_of_another_layout_is_refused_and_changes_nothing(path: Path) -> None:
-    with pytest.raises(SettingsFormatError, match="exists with layout 'flat'"):
+    with pytest.raises(StorageError, match="exists with layout 'flat'"):
         SchemaRegistry.init(path, layout=Layout.FAN_OUT)
     assert SchemaRegistry.init(path).list_all() == [trained()]
 

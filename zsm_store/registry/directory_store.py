@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class DirectoryStore:
 
         Raises
         ------
-        SettingsFormatError
+        StorageError
             There is one that says something else.
         """
         directory = ArtifactDirectory(self._path, lock_timeout_s=self._lock_timeout_s)
@@ -70,13 +71,11 @@ class DirectoryStore:
             if stored is None:
                 if directory.read_file(ATTRIBUTES_NAME) is None:
                     directory.write_file(ATTRIBUTES_NAME, _ATTRIBUTES)
-                directory.write_file(SETTINGS_NAME, settings.encode())
+                self._write_settings(directory, settings)
             elif stored != settings:
-                error = SettingsFormatError(
-                    f"the registry exists with layout {stored.layout.value!r}"
-                )
-                error.source = self._path / SETTINGS_NAME
-                raise error
+                message = f"it exists with layout {stored.layout.value!r}"
+                exists = OSError(errno.EEXIST, message)
+                raise StorageError.of("create registry", self._path, exists)
         self._directory = None
 
     def entries(self) -> Mapping[str, FileVersion]:
@@ -103,7 +102,7 @@ class DirectoryStore:
         with directory.staged(key, data) as staging:
             with directory.locked():
                 if self._stored_settings(directory) is None:
-                    directory.write_file(SETTINGS_NAME, RegistrySettings().encode())
+                    self._write_settings(directory, RegistrySettings())
                 self._check(key, if_match=if_match, if_absent=if_absent)
                 directory.publish(staging, key, data)
             directory.sync(key)
@@ -171,6 +170,13 @@ class DirectoryStore:
         if self._directory is None:
             self._stored_settings(directory)
         return directory
+
+    def _write_settings(
+        self, directory: ArtifactDirectory, settings: RegistrySettings
+    ) -> None:
+        # First: whoever finds the settings relies on the directory being there to stay.
+        directory.anchor()
+        directory.write_file(SETTINGS_NAME, settings.encode())
 
     def _stored_settings(self, directory: ArtifactDirectory) -> RegistrySettings | None:
         data = directory.read_file(SETTINGS_NAME)

@@ -100,10 +100,8 @@ class SchemaRegistry:
 
         Raises
         ------
-        SettingsFormatError
-            It exists with another layout.
         StorageError
-            The file system refuses it.
+            It exists with another layout, or the file system refuses it.
         """
         store = DirectoryStore(Path(path), lock_timeout_s)
         store.initialize(RegistrySettings(layout=layout))

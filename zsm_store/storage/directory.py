@@ -205,7 +205,16 @@ class ArtifactDirectory:
 
     def sync(self, schema_hash: str) -> None:
         """Make the last publish of an artifact survive a power cut."""
-        sync_directory(self._paths(schema_hash)[0].parent)
+        folder = self._paths(schema_hash)[0].parent
+        sync_directory(folder)
+        if folder != self.path:
+            # Another writer may have made the folder, and not have synced it yet.
+            sync_directory(self.path)
+
+    def anchor(self) -> None:
+        """Make the directory itself survive a power cut, whoever created it."""
+        with suppress(StorageError):  # a parent that others own may be closed to us
+            sync_directory(self.path.absolute().parent)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
