@@ -101,42 +101,45 @@ class NearestArtifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WarmLoad:
-    """The very same schema was trained before: use its parameters, no EM at all."""
-
-    name: ClassVar[str] = "warm_load"
-    distance: ClassVar[float] = 0.0
+class _Warm:
+    """What a warm load and a warm start have in common."""
 
     wanted: SchemaFingerprint
     artifact: ModelArtifact
     runner_up: Neighbor | None
+    """The next nearest artifact."""
+
+    @property
+    def explanation(self) -> Explanation:
+        """What the two fingerprints share and where they differ."""
+        return explain(self.wanted, self.artifact.fingerprint)
+
+    def aligned(self) -> AlignedParams:
+        """Parameters in the order of the wanted fields, matched by name."""
+        return self.artifact.params_for(self.wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmLoad(_Warm):
+    """The very same schema was trained before: use its parameters, no EM at all."""
+
+    name: ClassVar[str] = "warm_load"
+    distance: ClassVar[float] = 0.0
 
     @property
     def reason(self) -> str:
         """One line that says why."""
         return "the very same schema was trained before"
 
-    @property
-    def explanation(self) -> Explanation:
-        """What the two fingerprints share; only their statistics can differ."""
-        return explain(self.wanted, self.artifact.fingerprint)
-
-    def aligned(self) -> AlignedParams:
-        """Parameters in the order of the wanted fields, ready for scoring."""
-        return self.artifact.params_for(self.wanted)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WarmStart:
+class WarmStart(_Warm):
     """A similar schema was trained before: start EM from its parameters."""
 
     name: ClassVar[str] = "warm_start"
 
-    wanted: SchemaFingerprint
-    artifact: ModelArtifact
     distance: float
     """0 to `WARM_START_THRESHOLD`."""
-    runner_up: Neighbor | None
 
     @property
     def reason(self) -> str:
@@ -145,15 +148,6 @@ class WarmStart:
             f"a similar schema was trained before, at distance {self.distance:.4g} "
             f"(at most {WARM_START_THRESHOLD})"
         )
-
-    @property
-    def explanation(self) -> Explanation:
-        """What the two fingerprints share and where they differ."""
-        return explain(self.wanted, self.artifact.fingerprint)
-
-    def aligned(self) -> AlignedParams:
-        """Parameters to start EM from, in the order of the wanted fields."""
-        return self.artifact.params_for(self.wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
