@@ -22,7 +22,7 @@ from zsm_store.registry.catalog import Catalog
 from zsm_store.registry.memory_store import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
     from pathlib import Path
 
     from zsm_store import ModelArtifact, Schema, SchemaFingerprint
@@ -148,9 +148,11 @@ def test_same_object_of_entries_means_no_change(catalog: Catalog) -> None:
     class Frozen(RecordingStore):
         frozen: Mapping[str, str] | None = None
 
-        def entries(self) -> Mapping[str, str]:
+        def entries(
+            self, known: Mapping[str, Hashable] | None = None
+        ) -> Mapping[str, str]:
             if self.frozen is None:
-                self.frozen = super().entries()
+                self.frozen = super().entries(known)
             return self.frozen
 
     store = Frozen()

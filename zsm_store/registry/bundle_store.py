@@ -21,7 +21,7 @@ from zsm_store.registry.problem import Problem
 from zsm_store.storage.file_source import FileSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -42,7 +42,10 @@ class BundleStore:
         """The bundle's path."""
         return str(self._path)
 
-    def entries(self) -> Mapping[str, str]:
+    def entries(
+        self,
+        known: Mapping[str, Hashable] | None = None,  # noqa: ARG002  # nothing is cheaper
+    ) -> Mapping[str, str]:
         """Return the keys; the same object until the file is replaced."""
         return self._current()[1]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from zsm_store.errors import ArtifactNotFoundError, FormatError, StorageError
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MAY_BE_UNFINISHED_S = 60.0
+"""How long a damaged file is watched for somebody finishing it."""
+
 
 class Catalog:
     """Fingerprints and tags of the artifacts that can be served.
 
-    Nothing is trusted between two calls: every answer first compares the versions of
-    all entries with those it has seen, and loads what is new.
+    Nothing is trusted between two calls: every answer first asks the store whether what
+    it listed still holds, else compares the versions of all entries with those it has
+    seen, and loads what is new.
     """
 
     def __init__(self, store: ArtifactStore, index: FingerprintIndex) -> None:
@@ -33,13 +39,29 @@ class Catalog:
         self._entries: Mapping[str, Hashable] = {}
         self._versions: dict[str, Hashable] = {}
         self._tags: dict[str, str] = {}
+        self._relist_until = 0.0
 
-    def nearest(self, fingerprint: SchemaFingerprint, k: int) -> list[Neighbor]:
-        """Return up to `k` neighbors that are stored now. Raises like `refresh`."""
+    def nearest(
+        self,
+        fingerprint: SchemaFingerprint,
+        k: int,
+        *,
+        relist: bool = False,
+    ) -> list[Neighbor]:
+        """Return up to `k` neighbors that are stored now. Raises like `refresh`.
+
+        Parameters
+        ----------
+        fingerprint, k
+            As in `FingerprintIndex.nearest`.
+        relist
+            Look at every entry, even if nothing seems to have changed: a file that is
+            edited in place does not show in the state of its directory.
+        """
         # All under one lock: another thread's refresh replaces an artifact by first
         # forgetting it, and a search in between would not find what was saved long ago.
         with self._lock:
-            self._refresh()
+            self._refresh(relist=relist)
             return self._index.nearest(fingerprint, k)
 
     def tagged(self, tag: str) -> list[str]:
@@ -70,10 +92,13 @@ class Catalog:
         with self._lock:
             self._refresh()
 
-    def _refresh(self) -> None:
-        entries = self._store.entries()
-        if entries is self._entries:
+    def _refresh(self, *, relist: bool = False) -> None:
+        relist = relist or time.monotonic() < self._relist_until
+        entries = self._store.entries(None if relist else self._entries)
+        if entries is self._entries and not relist:
             return
+        if self._relist_until == math.inf:  # whatever was unreadable is tried again
+            self._relist_until = 0.0
         for schema_hash in self._versions.keys() - entries.keys():
             self._forget(schema_hash)
         for schema_hash, version in entries.items():
@@ -91,9 +116,14 @@ class Catalog:
         except StorageError as error:
             # No version is noted: it may be readable a moment later.
             logger.warning("skipped: %s", error)
+            self._relist_until = math.inf
             return
         except FormatError as error:
             logger.warning("skipped: %s", error)
+            # Somebody may be writing it in place, which does not show in the directory.
+            self._relist_until = max(
+                self._relist_until, time.monotonic() + _MAY_BE_UNFINISHED_S
+            )
         else:
             self._index.put(artifact.fingerprint)
             if artifact.tag is not None:

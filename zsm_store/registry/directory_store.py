@@ -18,13 +18,16 @@ from zsm_store.errors import (
     StorageError,
 )
 from zsm_store.registry.checks import artifact_problems
+from zsm_store.registry.decoded_cache import Decoded, DecodedCache
 from zsm_store.registry.problem import Problem, Severity
 from zsm_store.registry.settings import Layout, RegistrySettings
 from zsm_store.registry.store import check_precondition
 from zsm_store.storage.directory import ArtifactDirectory, FileVersion
+from zsm_store.storage.file_system import clock_granularity_s
+from zsm_store.storage.freshness import Reading, directory_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
     from pathlib import Path
 
     from zsm_store.model.artifact import ModelArtifact
@@ -51,6 +54,8 @@ class DirectoryStore:
         self._path = path
         self._lock_timeout_s = lock_timeout_s
         self._directory: ArtifactDirectory | None = None
+        self._granularity_s = clock_granularity_s(path)
+        self._decoded = DecodedCache(self._granularity_s)
 
     @property
     def location(self) -> str:
@@ -78,17 +83,29 @@ class DirectoryStore:
                 raise StorageError.of("create registry", self._path, exists)
         self._directory = None
 
-    def entries(self) -> Mapping[str, FileVersion]:
-        """Return the identity of each file by hash."""
-        return self._open().entries()
+    def entries(
+        self, known: Mapping[str, Hashable] | None = None
+    ) -> Mapping[str, FileVersion]:
+        """Return the identity of each file by hash; `known` itself if that holds."""
+        directory = self._open()
+        state = directory_state(self._path)
+        before = None
+        if isinstance(known, _Listing):
+            before = known.reading
+            if before.holds(state, self._granularity_s):
+                return known
+        reading = Reading.of(state, before)
+        listing = _Listing(directory.entries())
+        listing.reading = reading
+        return listing
 
     def load(self, schema_hash: str, *, listed: bool = False) -> ModelArtifact:
         """Read and check one file."""
-        return self._load(schema_hash, listed=listed)[0]
+        return self._load(schema_hash, listed=listed).artifact
 
     def digest(self, schema_hash: str) -> str:
         """Return the digest of one file, checked."""
-        return artifact_json.stated_digest(self._load(schema_hash)[1])
+        return self._load(schema_hash).digest
 
     def save(
         self, artifact: ModelArtifact, *, if_match: str | None, if_absent: bool
@@ -199,16 +216,26 @@ class DirectoryStore:
             found = None
         check_precondition(schema_hash, found, if_match=if_match, if_absent=if_absent)
 
-    def _load(
-        self, schema_hash: str, *, listed: bool = False
-    ) -> tuple[ModelArtifact, bytes]:
+    def _load(self, schema_hash: str, *, listed: bool = False) -> Decoded:
         directory = self._open()
+        state = directory.identity(schema_hash)
+        decoded = self._decoded.get(schema_hash, state)
+        if decoded is None:
+            reading = self._decoded.note(schema_hash, state)
+            decoded = self._decode(directory, schema_hash, listed=listed)
+            self._decoded.put(schema_hash, reading, decoded)
+        return decoded
+
+    def _decode(
+        self, directory: ArtifactDirectory, schema_hash: str, *, listed: bool
+    ) -> Decoded:
         for wait_s in (*_RETRY_S, None):
             data = directory.read(schema_hash, limit=MAX_BYTES, listed=listed)
             if data is None:
                 raise ArtifactNotFoundError(schema_hash)
             try:
-                return artifact_json.decode(data, schema_hash), data
+                artifact = artifact_json.decode(data, schema_hash)
+                return Decoded(artifact, artifact_json.stated_digest(data))
             except ArtifactFormatError as error:
                 error.source = directory.locate(schema_hash)
                 # Whoever writes in place, like git, shows half a file for a moment.
@@ -216,6 +243,12 @@ class DirectoryStore:
                     raise
                 time.sleep(wait_s)
         raise AssertionError
+
+
+class _Listing(dict[str, FileVersion]):
+    """A listing that knows when it was made."""
+
+    reading: Reading
 
 
 def _verify_file(

@@ -37,8 +37,8 @@ def nearest_artifacts(
     StorageError
         The store cannot be read, or changes faster than that.
     """
-    for _ in range(_TRIES):
-        neighbors = catalog.nearest(fingerprint, k)
+    for attempt in range(_TRIES):
+        neighbors = catalog.nearest(fingerprint, k, relist=attempt > 0)
         found = [_confirm(store, fingerprint, neighbor) for neighbor in neighbors]
         confirmed = [nearest for nearest in found if nearest is not None]
         if len(confirmed) == len(neighbors):

@@ -12,7 +12,7 @@ from zsm_store.registry.checks import artifact_problems
 from zsm_store.registry.store import check_precondition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from zsm_store.model.artifact import ModelArtifact
@@ -27,11 +27,19 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._artifacts: dict[str, tuple[ModelArtifact, str]] = {}
+        self._entries: dict[str, str] | None = None
 
-    def entries(self) -> Mapping[str, str]:
-        """Return the digests by hash."""
+    def entries(
+        self,
+        known: Mapping[str, Hashable] | None = None,  # noqa: ARG002  # nothing is cheaper
+    ) -> Mapping[str, str]:
+        """Return the digests by hash; the same object until something changes."""
         with self._lock:
-            return {key: self._artifacts[key][1] for key in sorted(self._artifacts)}
+            if self._entries is None:
+                self._entries = {
+                    key: self._artifacts[key][1] for key in sorted(self._artifacts)
+                }
+            return self._entries
 
     def load(self, schema_hash: str, *, listed: bool = False) -> ModelArtifact:  # noqa: ARG002  # nothing hides a moment here
         """Return one artifact."""
@@ -49,12 +57,14 @@ class MemoryStore:
         with self._lock:
             self._check(artifact.schema_hash, if_match=if_match, if_absent=if_absent)
             self._artifacts[artifact.schema_hash] = artifact, digest
+            self._entries = None
         return digest
 
     def delete(self, schema_hash: str, *, if_match: str | None) -> bool:
         """Forget an artifact."""
         with self._lock:
             self._check(schema_hash, if_match=if_match, if_absent=False)
+            self._entries = None
             return self._artifacts.pop(schema_hash, None) is not None
 
     def locked(self) -> AbstractContextManager[None]:

@@ -21,11 +21,18 @@ class ArtifactStore(Protocol):
     def location(self) -> str:
         """Where it is, for messages."""
 
-    def entries(self) -> Mapping[str, Hashable]:
+    def entries(
+        self, known: Mapping[str, Hashable] | None = None
+    ) -> Mapping[str, Hashable]:
         """Return the version of each artifact by hash, sorted.
 
-        A version changes whenever the content does. The same object is returned as
-        long as nothing changed, where that is known for nothing.
+        A version changes whenever the content does.
+
+        Parameters
+        ----------
+        known
+            What an earlier call returned. It is returned again where a cheap look says
+            that nothing changed since.
         """
 
     def load(self, schema_hash: str, *, listed: bool = False) -> ModelArtifact:

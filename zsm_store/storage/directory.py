@@ -41,6 +41,17 @@ class FileVersion(NamedTuple):
     size: int
     inode: int
 
+    @classmethod
+    def of(cls, path: str, status: os.stat_result) -> FileVersion:
+        """Return the identity that a file's status tells."""
+        return cls(
+            path,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_size,
+            status.st_ino,
+        )
+
 
 class ArtifactDirectory:
     """Artifact files of one directory, in the flat or the fan-out layout.
@@ -89,13 +100,7 @@ class ArtifactDirectory:
                 continue
             except OSError as error:
                 raise StorageError.of("list", entry.path, error) from error
-            found[schema_hash] = FileVersion(
-                path=entry.path,
-                mtime_ns=status.st_mtime_ns,
-                ctime_ns=status.st_ctime_ns,
-                size=status.st_size,
-                inode=status.st_ino,
-            )
+            found[schema_hash] = FileVersion.of(entry.path, status)
         return dict(sorted(found.items()))
 
     def oddities(self) -> Iterator[tuple[str, str, str]]:
@@ -164,6 +169,25 @@ class ArtifactDirectory:
                     return None
             time.sleep(waits.pop(0))
 
+    def identity(self, schema_hash: str) -> FileVersion | None:
+        """Return the identity of what `read` would read; None where there is none.
+
+        Raises
+        ------
+        StorageError
+            It cannot be opened.
+        """
+        for path in self._paths(schema_hash):
+            try:
+                self._refuse_linked_folder(path)
+                with _opened(path) as fd:
+                    return FileVersion.of(str(path), os.fstat(fd))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError.of("read", path, error) from error
+        return None
+
     def locate(self, schema_hash: str) -> Path:
         """Return the path that `read` reads, or would read."""
         preferred, other = self._paths(schema_hash)
@@ -202,6 +226,7 @@ class ArtifactDirectory:
         # harmless: this layout is looked at first, and `verify` names the copy.
         with suppress(OSError):
             other.unlink()
+        self._mark_changed(target)
 
     def sync(self, schema_hash: str) -> None:
         """Make the last publish of an artifact survive a power cut."""
@@ -236,6 +261,7 @@ class ArtifactDirectory:
                 continue
             except OSError as error:
                 raise StorageError.of("delete", path, error) from error
+            self._mark_changed(path)
             sync_directory(path.parent)
             deleted = True
         return deleted
@@ -312,6 +338,15 @@ class ArtifactDirectory:
             message = "its folder is a symbolic link, which a registry does not follow"
             raise OSError(errno.ELOOP, message)
 
+    def _mark_changed(self, path: Path) -> None:
+        """Make a change in a fan-out folder show in the state of the directory.
+
+        Otherwise every lookup would have to look at 256 folders.
+        """
+        if path.parent != self.path:
+            with suppress(OSError):
+                os.utime(self.path)
+
     def _sweep_once(self, staging: Path) -> None:
         if not self._swept:
             self._swept = True
@@ -376,7 +411,9 @@ def _scan(path: str | Path) -> list[os.DirEntry[str]]:
         raise StorageError.of("list", path, error) from error
 
 
-def _read_regular(path: Path, limit: int) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open a regular file for reading."""
     # O_NOFOLLOW: a link could lead anywhere. O_NONBLOCK: a pipe would block for ever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -387,14 +424,19 @@ def _read_regular(path: Path, limit: int) -> bytes:
             raise OSError(errno.ELOOP, message) from None
         raise
     try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _read_regular(path: Path, limit: int) -> bytes:
+    with _opened(path) as fd:
+        size = os.fstat(fd).st_size
         pieces = []
         left = limit + 1
-        while left and (piece := os.read(fd, min(left, max(status.st_size + 1, 4096)))):
+        while left and (piece := os.read(fd, min(left, max(size + 1, 4096)))):
             pieces.append(piece)
             left -= len(piece)
         return b"".join(pieces)
-    finally:
-        os.close(fd)
