@@ -35,7 +35,7 @@ def test_what_breaks_the_rules_is_named_and_never_served(bundles: Path) -> None:
         for case in cases:
             query = golden.fingerprint(case)
             assert registry.lookup_startup_mode(query) == ColdStart(
-                wanted=query, nearest=None, runner_up=None
+                wanted=query, stored=0
             )
             with pytest.raises(FormatError, match="expected a valid artifact"):
                 registry.get_exact(query)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,7 +50,7 @@ def registry(case: dict[str, Any]) -> Iterator[SchemaRegistry]:
 
 @pytest.fixture
 def mode(registry: SchemaRegistry, query: SchemaFingerprint) -> StartupMode:
-    return registry.lookup_startup_mode(query)
+    return registry.lookup_startup_mode(query, explain=True)
 
 
 def assert_distance(found: float, expected: dict[str, Any], key: str) -> None:
@@ -117,3 +118,16 @@ def test_the_artifact_that_starts_is_the_one_that_was_saved(
             assert artifact in saved
         case ColdStart():
             assert not saved
+
+
+def test_a_lookup_that_explains_nothing_decides_alike(
+    registry: SchemaRegistry, query: SchemaFingerprint, mode: StartupMode
+) -> None:
+    bounded = registry.lookup_startup_mode(query)
+    assert type(bounded) is type(mode)
+    assert bounded.runner_up is None
+    if isinstance(bounded, ColdStart):
+        assert bounded == ColdStart(wanted=query, stored=len(registry))
+    else:
+        assert not isinstance(mode, ColdStart)
+        assert bounded == replace(mode, runner_up=None)

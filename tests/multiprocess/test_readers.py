@@ -128,9 +128,7 @@ def test_next_lookup_sees_what_another_process_did(
             assert writer.stdout.readline() == "acknowledged\n"
             mode = registry.lookup_startup_mode(fingerprint())
             if action == "delete":
-                assert mode == ColdStart(
-                    wanted=fingerprint(), nearest=None, runner_up=None
-                )
+                assert mode == ColdStart(wanted=fingerprint(), stored=0)
                 assert len(registry) == 0
             else:
                 assert isinstance(mode, WarmLoad)

@@ -193,8 +193,13 @@ class RegistryMachine(RuleBasedStateMachine):
         self, artifact: ModelArtifact, unknown: SchemaFingerprint, *, exact: bool
     ) -> None:
         wanted = artifact.fingerprint if exact else unknown
-        mode = self.registry.lookup_startup_mode(wanted)
+        mode = self.registry.lookup_startup_mode(wanted, explain=True)
         assert type(mode) is self.decided(wanted)
+        bounded = self.registry.lookup_startup_mode(wanted)
+        if isinstance(mode, ColdStart):
+            assert bounded == replace(mode, nearest=None, runner_up=None)
+        else:
+            assert bounded == replace(mode, runner_up=None)
         ranked = self.ranked(wanted)
         assert self.registry.nearest(wanted, 3) == ranked[:3]
         match mode:
@@ -272,6 +277,14 @@ class DirectoryMachine(RegistryMachine):
             alternative.unlink()
         chosen.parent.mkdir(exist_ok=True)
         chosen.write_bytes(data)
+        self.wait_for_the_next_listing()
+
+    def wait_for_the_next_listing(self) -> None:
+        """Let the time pass after which no time stamp is believed any more.
+
+        What others overwrite, or change in a fan-out folder, shows only then.
+        """
+        self.registry._catalog._entries = {}
 
     @rule()
     def reopen(self) -> None:
@@ -301,6 +314,7 @@ class DirectoryMachine(RegistryMachine):
         key = artifact.schema_hash
         for file in self.files(key):
             file.unlink(missing_ok=True)
+        self.wait_for_the_next_listing()
         self.expected.pop(key, None)
         self.damaged.discard(key)
 

@@ -139,7 +139,9 @@ def test_deleting_says_whether_there_was_one(registry: SchemaRegistry) -> None:
 
 
 def test_same_schema_is_a_warm_load(holding: Holding) -> None:
-    mode = holding(trained(BRP), trained(SIM)).lookup_startup_mode(fingerprint())
+    mode = holding(trained(BRP), trained(SIM)).lookup_startup_mode(
+        fingerprint(), explain=True
+    )
     assert isinstance(mode, WarmLoad)
     assert mode.artifact == trained()
     assert mode.runner_up is not None
@@ -148,7 +150,7 @@ def test_same_schema_is_a_warm_load(holding: Holding) -> None:
 
 def test_added_field_is_a_warm_start(holding: Holding) -> None:
     wanted = fingerprint(BRP_WITH_PHONE)
-    mode = holding(trained(BRP)).lookup_startup_mode(wanted)
+    mode = holding(trained(BRP)).lookup_startup_mode(wanted, explain=True)
     assert isinstance(mode, WarmStart)
     assert mode.artifact == trained(BRP)
     assert mode.distance == fingerprint_distance(wanted, fingerprint(BRP))
@@ -157,7 +159,7 @@ def test_added_field_is_a_warm_start(holding: Holding) -> None:
 
 
 def test_sim_cards_against_persons_are_a_cold_start(holding: Holding) -> None:
-    mode = holding(trained(BRP)).lookup_startup_mode(fingerprint(SIM))
+    mode = holding(trained(BRP)).lookup_startup_mode(fingerprint(SIM), explain=True)
     assert isinstance(mode, ColdStart)
     assert mode.nearest is not None
     assert mode.nearest.artifact == trained(BRP)
@@ -166,7 +168,7 @@ def test_sim_cards_against_persons_are_a_cold_start(holding: Holding) -> None:
 def test_empty_registry_is_a_cold_start(holding: Holding) -> None:
     registry = holding()
     mode = registry.lookup_startup_mode(fingerprint())
-    assert mode == ColdStart(wanted=fingerprint(), nearest=None, runner_up=None)
+    assert mode == ColdStart(wanted=fingerprint(), stored=0)
     assert registry.list_all() == []
     assert registry.get_nearest(fingerprint()) is None
     assert registry.nearest(fingerprint(), 3) == []
@@ -208,7 +210,7 @@ def test_equal_hash_comes_before_an_equal_distance(holding: Holding) -> None:
     wanted = fingerprint()
     others = [trained(fingerprint(context={"blocking": number})) for number in range(8)]
     assert min(other.schema_hash for other in others) < wanted.schema_hash
-    mode = holding(trained(wanted), *others).lookup_startup_mode(wanted)
+    mode = holding(trained(wanted), *others).lookup_startup_mode(wanted, explain=True)
     assert isinstance(mode, WarmLoad)
     assert mode.runner_up is not None
     assert mode.runner_up.distance == 0

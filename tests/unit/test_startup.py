@@ -33,10 +33,12 @@ WARM_START = WarmStart(
 )
 COLD_START = ColdStart(
     wanted=examples.fingerprint(examples.SIM),
+    stored=2,
     nearest=NearestArtifact(artifact=STORED, distance=float32(0.7)),
     runner_up=RUNNER_UP,
 )
-EMPTY = ColdStart(wanted=WITH_PHONE, nearest=None, runner_up=None)
+EMPTY = ColdStart(wanted=WITH_PHONE, stored=0)
+NOT_EXPLAINED = ColdStart(wanted=WITH_PHONE, stored=1234)
 
 
 def sampled(records: int = 10, **rates: tuple[float, int]) -> SchemaFingerprint:
@@ -172,3 +174,9 @@ def test_each_mode_is_a_value_of_the_union(mode: StartupMode) -> None:
     assert dataclasses.replace(mode) == mode
     with pytest.raises((AttributeError, TypeError)):
         mode.artifact = None  # type: ignore[misc,union-attr]  # that is the point
+
+
+def test_a_cold_start_that_was_not_to_be_explained_says_what_it_knows() -> None:
+    assert NOT_EXPLAINED.reason == "no artifact of 1,234 is within 0.25"
+    assert NOT_EXPLAINED.distance is None
+    assert NOT_EXPLAINED.explanation is None

@@ -75,7 +75,7 @@ def lookup_command(session: Session, request: TableRequest, exit_code: bool) -> 
     with session.open_registry() as registry:
         session.hint_if_missing(registry)
         with working(f"looking up in {registry.location}"):
-            mode = registry.lookup_startup_mode(wanted)
+            mode = registry.lookup_startup_mode(wanted, explain=True)
     if session.as_json:
         write_json(lookup_json(mode))
     elif session.quiet:

@@ -53,7 +53,7 @@ def link_table(
     fingerprint = fingerprint_of(table)
     compared = _compared(table, blocking)
     began = time.perf_counter()
-    mode = registry.lookup_startup_mode(fingerprint)
+    mode = registry.lookup_startup_mode(fingerprint, explain=True)
     start = _start_from(mode, table)
     lookup_seconds = time.perf_counter() - began
 

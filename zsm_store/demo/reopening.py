@@ -55,8 +55,8 @@ def _ask(
     name: str,
     fingerprint: SchemaFingerprint,
 ) -> Question:
-    one = registry.lookup_startup_mode(fingerprint)
-    other = packed.lookup_startup_mode(fingerprint)
+    one = registry.lookup_startup_mode(fingerprint, explain=True)
+    other = packed.lookup_startup_mode(fingerprint, explain=True)
     return Question(
         table=name,
         directory=_answer(one),

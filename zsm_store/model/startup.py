@@ -106,8 +106,9 @@ class _Warm:
 
     wanted: SchemaFingerprint
     artifact: ModelArtifact
-    runner_up: Neighbor | None
-    """The next nearest artifact."""
+    runner_up: Neighbor | None = None
+    """The next nearest artifact; None without one, or if the lookup was not asked to
+    explain."""
 
     @property
     def explanation(self) -> Explanation:
@@ -157,20 +158,26 @@ class ColdStart:
     name: ClassVar[str] = "cold_start"
 
     wanted: SchemaFingerprint
-    nearest: NearestArtifact | None
-    """The closest artifact, too far to start from; None in an empty registry."""
-    runner_up: Neighbor | None
+    stored: int
+    """How many artifacts there were to start from."""
+    nearest: NearestArtifact | None = None
+    """The closest artifact, too far to start from; None in an empty registry, or if the
+    lookup was not asked to explain."""
+    runner_up: Neighbor | None = None
+    """The next nearest artifact, as `nearest`."""
 
     @property
     def distance(self) -> float | None:
-        """Distance of the closest artifact."""
+        """Distance of `nearest`."""
         return None if self.nearest is None else self.nearest.distance
 
     @property
     def reason(self) -> str:
         """One line that says why."""
-        if self.nearest is None:
+        if not self.stored:
             return "the registry holds no usable artifact"
+        if self.nearest is None:
+            return f"no artifact of {self.stored:,} is within {WARM_START_THRESHOLD}"
         return (
             f"the nearest artifact is at distance {self.nearest.distance:.4g}, "
             f"above {WARM_START_THRESHOLD}"

@@ -45,6 +45,7 @@ class Catalog:
         self,
         fingerprint: SchemaFingerprint,
         k: int,
+        max_distance: float | None = None,
         *,
         relist: bool = False,
     ) -> list[Neighbor]:
@@ -52,7 +53,7 @@ class Catalog:
 
         Parameters
         ----------
-        fingerprint, k
+        fingerprint, k, max_distance
             As in `FingerprintIndex.nearest`.
         relist
             Look at every entry, even if nothing seems to have changed: a file that is
@@ -62,13 +63,17 @@ class Catalog:
         # forgetting it, and a search in between would not find what was saved long ago.
         with self._lock:
             self._refresh(relist=relist)
-            return self._index.nearest(fingerprint, k)
+            return self._index.nearest(fingerprint, k, max_distance)
 
     def tagged(self, tag: str) -> list[str]:
         """Return the hashes of the artifacts with a tag. Raises like `refresh`."""
         with self._lock:
             self._refresh()
             return [key for key, found in self._tags.items() if found == tag]
+
+    def count(self) -> int:
+        """Return the number of artifacts as of the last answer."""
+        return len(self._index)
 
     def __len__(self) -> int:
         with self._lock:

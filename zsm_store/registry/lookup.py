@@ -28,7 +28,11 @@ _TRIES = 10
 
 
 def nearest_artifacts(
-    store: ArtifactStore, catalog: Catalog, fingerprint: SchemaFingerprint, k: int
+    store: ArtifactStore,
+    catalog: Catalog,
+    fingerprint: SchemaFingerprint,
+    k: int,
+    max_distance: float | None = None,
 ) -> list[NearestArtifact]:
     """Return the `k` nearest artifacts, as they are in the store now.
 
@@ -38,7 +42,7 @@ def nearest_artifacts(
         The store cannot be read, or changes faster than that.
     """
     for attempt in range(_TRIES):
-        neighbors = catalog.nearest(fingerprint, k, relist=attempt > 0)
+        neighbors = catalog.nearest(fingerprint, k, max_distance, relist=attempt > 0)
         found = [_confirm(store, fingerprint, neighbor) for neighbor in neighbors]
         confirmed = [nearest for nearest in found if nearest is not None]
         if len(confirmed) == len(neighbors):
@@ -47,26 +51,37 @@ def nearest_artifacts(
     raise StorageError.of("look up in", store.location, busy)
 
 
-def decide(
+def startup_mode(
+    store: ArtifactStore,
+    catalog: Catalog,
     wanted: SchemaFingerprint,
-    first: NearestArtifact | None = None,
-    second: NearestArtifact | None = None,
+    *,
+    explain: bool,
 ) -> StartupMode:
-    """Decide how training begins, given the two nearest artifacts."""
+    """Decide how training begins. Raises like `nearest_artifacts`.
+
+    That nothing is near enough is known long before what is nearest, so who does not
+    ask for an explanation gets a bounded search.
+    """
+    k, bound = (2, None) if explain else (1, WARM_START_THRESHOLD)
+    found = nearest_artifacts(store, catalog, wanted, k, bound)
     runner_up = None
-    if second is not None:
+    if len(found) > 1:
         runner_up = Neighbor(
-            distance=second.distance, schema_hash=second.artifact.schema_hash
+            distance=found[1].distance, schema_hash=found[1].artifact.schema_hash
         )
-    if first is None or first.distance > WARM_START_THRESHOLD:
-        return ColdStart(wanted=wanted, nearest=first, runner_up=runner_up)
-    if first.artifact.schema_hash == wanted.schema_hash:
-        return WarmLoad(wanted=wanted, artifact=first.artifact, runner_up=runner_up)
+    if not found or found[0].distance > WARM_START_THRESHOLD:
+        return ColdStart(
+            wanted=wanted,
+            stored=catalog.count(),
+            nearest=found[0] if found else None,
+            runner_up=runner_up,
+        )
+    artifact, distance = found[0].artifact, found[0].distance
+    if artifact.schema_hash == wanted.schema_hash:
+        return WarmLoad(wanted=wanted, artifact=artifact, runner_up=runner_up)
     return WarmStart(
-        wanted=wanted,
-        artifact=first.artifact,
-        distance=first.distance,
-        runner_up=runner_up,
+        wanted=wanted, artifact=artifact, distance=distance, runner_up=runner_up
     )
 
 

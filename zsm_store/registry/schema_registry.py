@@ -20,7 +20,7 @@ from zsm_store.registry import bundling
 from zsm_store.registry.bundle_store import BundleStore
 from zsm_store.registry.catalog import Catalog
 from zsm_store.registry.directory_store import DirectoryStore
-from zsm_store.registry.lookup import decide, nearest_artifacts
+from zsm_store.registry.lookup import nearest_artifacts, startup_mode
 from zsm_store.registry.memory_store import MemoryStore
 from zsm_store.registry.moment import at_one_moment
 from zsm_store.registry.refs import resolve_ref
@@ -264,15 +264,25 @@ class SchemaRegistry:
         """
         return nearest_artifacts(self._store, self._catalog, fingerprint, k)
 
-    def lookup_startup_mode(self, fingerprint: SchemaFingerprint) -> StartupMode:
+    def lookup_startup_mode(
+        self, fingerprint: SchemaFingerprint, *, explain: bool = False
+    ) -> StartupMode:
         """Decide how training of this schema begins.
+
+        Parameters
+        ----------
+        fingerprint
+            Of the table that is to be trained.
+        explain
+            Also find the runner-up and, for a cold start, the nearest artifact. That
+            takes a search that a decision does not need.
 
         Returns
         -------
         WarmLoad, WarmStart or ColdStart
             To `match` on; each explains itself.
         """
-        mode = decide(fingerprint, *self.nearest(fingerprint, 2))
+        mode = startup_mode(self._store, self._catalog, fingerprint, explain=explain)
         logger.info(
             "%s for %s: %s",
             mode.name,
@@ -288,10 +298,13 @@ class SchemaRegistry:
         return mode
 
     def lookup_many(
-        self, fingerprints: Iterable[SchemaFingerprint]
+        self, fingerprints: Iterable[SchemaFingerprint], *, explain: bool = False
     ) -> list[StartupMode]:
-        """Decide for many schemas, in their order."""
-        return [self.lookup_startup_mode(fingerprint) for fingerprint in fingerprints]
+        """Decide for many schemas, in their order. See `lookup_startup_mode`."""
+        return [
+            self.lookup_startup_mode(fingerprint, explain=explain)
+            for fingerprint in fingerprints
+        ]
 
     def list_all(self) -> list[ModelArtifact]:
         """Return all artifacts of one moment, sorted by schema hash."""
