@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import strategies as zst
+from zsm_store.index.rare_first import RareFirstIndex
 from zsm_store.index.scan import ScanIndex
 from zsm_store.model.distance import Neighbor, fingerprint_distance
 
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 
     NewIndex = Callable[[], FingerprintIndex]
 
-INDEXES = {"scan": ScanIndex}
+
+class MergingIndex(RareFirstIndex):
+    """Never keeps a change beside the base, so that all of its answers come from it."""
+
+    def put(self, fingerprint: SchemaFingerprint) -> None:
+        super().put(fingerprint)
+        self.compact()
+
+
+INDEXES = {"scan": ScanIndex, "rare first": RareFirstIndex, "merging": MergingIndex}
 """Every index there is; all of them give the same answers."""
 
 for_each_index = pytest.mark.parametrize("new", INDEXES.values(), ids=INDEXES)

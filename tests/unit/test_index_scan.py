@@ -94,6 +94,14 @@ def test_up_to_k_neighbors_are_returned(k: int, count: int) -> None:
     assert found == index.nearest(BRP, k=9)[:k]
 
 
+def test_many_queries_get_the_answers_of_each() -> None:
+    index = index_of([BRP, WITHOUT_TWO, SIM])
+    assert index.nearest_many([BRP, WITH_PHONE], 2, 0.7) == [
+        index.nearest(BRP, 2, 0.7),
+        index.nearest(WITH_PHONE, 2, 0.7),
+    ]
+
+
 def test_the_largest_distance_is_included_and_nothing_beyond() -> None:
     nine = Schema([Field(f"f{number}", FieldKind.NAME) for number in range(9)])
     fourteen = Schema([Field(f"f{number}", FieldKind.NAME) for number in range(14)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zsm_store.model.distance import Neighbor
     from zsm_store.model.fingerprint import SchemaFingerprint
 
@@ -23,6 +25,14 @@ class FingerprintIndex(Protocol):
         max_distance: float | None = None,
     ) -> list[Neighbor]:
         """Return up to `k` neighbors, none farther than `max_distance`."""
+
+    def nearest_many(
+        self,
+        fingerprints: Iterable[SchemaFingerprint],
+        k: int = 1,
+        max_distance: float | None = None,
+    ) -> list[list[Neighbor]]:
+        """Return what `nearest` returns, for each of `fingerprints`."""
 
     def put(self, fingerprint: SchemaFingerprint) -> None:
         """Add a fingerprint, in place of the one with its hash."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from zsm_store.model.distance import Neighbor, fingerprint_distance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zsm_store.model.fingerprint import SchemaFingerprint
 
 
@@ -42,6 +44,15 @@ class ScanIndex:
             Neighbor(distance=distance, schema_hash=schema_hash)
             for _, distance, schema_hash in heapq.nsmallest(k, near)
         ]
+
+    def nearest_many(
+        self,
+        fingerprints: Iterable[SchemaFingerprint],
+        k: int = 1,
+        max_distance: float | None = None,
+    ) -> list[list[Neighbor]]:
+        """Return what `nearest` returns, for each of `fingerprints`."""
+        return [self.nearest(one, k, max_distance) for one in fingerprints]
 
     def put(self, fingerprint: SchemaFingerprint) -> None:
         """Add a fingerprint, in place of the one with its hash."""

@@ -14,7 +14,7 @@ from zsm_store.errors import (
     InvalidArtifactError,
     StorageError,
 )
-from zsm_store.index.scan import ScanIndex
+from zsm_store.index.rare_first import RareFirstIndex
 from zsm_store.model.fingerprint import SchemaFingerprint, is_schema_hash
 from zsm_store.registry import bundling
 from zsm_store.registry.bundle_store import BundleStore
@@ -53,7 +53,7 @@ class SchemaRegistry:
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
-        self._catalog = Catalog(store, ScanIndex())
+        self._catalog = Catalog(store, RareFirstIndex())
 
     @classmethod
     def open(
