@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from zsm_store.index.base import DIGEST_SIZE, Base
 from zsm_store.index.row import KINDS, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,8 +62,8 @@ def compacted(state: State) -> tuple[Base, Vocabulary]:
         for row in range(first, state.visible)
         if state.is_live(row)
     ]
-    kept = _rows_of(state.base, np.flatnonzero(in_base))
-    added = _columns(in_delta)
+    kept: Iterable[Any] = _rows_of(state.base, np.flatnonzero(in_base))
+    added: Iterable[Any] = _columns(in_delta)
     columns = _Columns(
         *(np.concatenate(both) for both in zip(kept, added, strict=True))
     )
