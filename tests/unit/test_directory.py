@@ -345,7 +345,7 @@ def test_passing_error_of_a_network_drive_is_retried_but_not_for_ever(
 ) -> None:
     put(directory, A, b"x")
     left = failures
-    real = module._read_regular
+    real = module.read_regular
 
     def read(path: Path, limit: int) -> bytes:
         nonlocal left
@@ -354,7 +354,7 @@ def test_passing_error_of_a_network_drive_is_retried_but_not_for_ever(
             raise OSError(number, os.strerror(number))
         return real(path, limit)
 
-    monkeypatch.setattr(module, "_read_regular", read)
+    monkeypatch.setattr(module, "read_regular", read)
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     if failures < 4:
         assert directory.read(A, limit=LIMIT) == b"x"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zsm_store.errors import StorageError
 from zsm_store.storage.atomic import make_directory, publish, staged, sync_directory
 from zsm_store.storage.lock import DEFAULT_TIMEOUT_S, write_lock
+from zsm_store.storage.regular_file import opened_regular, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,7 +160,7 @@ class ArtifactDirectory:
                 for path in self._paths(schema_hash):
                     self._refuse_linked_folder(path)
                     with suppress(FileNotFoundError):
-                        return _read_regular(path, limit)
+                        return read_regular(path, limit)
             except OSError as error:
                 if error.errno not in _PASSING or not waits:
                     raise StorageError.of("read", path, error) from error
@@ -180,7 +180,7 @@ class ArtifactDirectory:
         for path in self._paths(schema_hash):
             try:
                 self._refuse_linked_folder(path)
-                with _opened(path) as fd:
+                with opened_regular(path) as fd:
                     return FileVersion.of(str(path), os.fstat(fd))
             except FileNotFoundError:
                 continue
@@ -276,7 +276,7 @@ class ArtifactDirectory:
         """
         path = self.path / name
         try:
-            return _read_regular(path, _SMALL_FILE_BYTES)
+            return read_regular(path, _SMALL_FILE_BYTES)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -409,34 +409,3 @@ def _scan(path: str | Path) -> list[os.DirEntry[str]]:
         return []
     except OSError as error:
         raise StorageError.of("list", path, error) from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    """Open a regular file for reading."""
-    # O_NOFOLLOW: a link could lead anywhere. O_NONBLOCK: a pipe would block for ever.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        fd = os.open(path, flags)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            message = "a symbolic link, which a registry does not follow"
-            raise OSError(errno.ELOOP, message) from None
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _read_regular(path: Path, limit: int) -> bytes:
-    with _opened(path) as fd:
-        size = os.fstat(fd).st_size
-        pieces = []
-        left = limit + 1
-        while left and (piece := os.read(fd, min(left, max(size + 1, 4096)))):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
