@@ -4,6 +4,8 @@ import copy
 import hashlib
 import json
 import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -379,7 +381,7 @@ WRONG: dict[str, list[Any]] = {
         [{key: FIELD[key] for key in FIELD if key != "top_k"}],
         *[[{**FIELD, "name": value}] for value in (None, 1, [], {})],
         *[[{**FIELD, "kind": value}] for value in (None, 0, "name", "", [], {})],
-        *[[{**FIELD, "null_rate": value}] for value in NOT_A_NUMBER],
+        *[[{**FIELD, "null_rate": value}] for value in (*NOT_A_NUMBER, 1e39)],
         *[[{**FIELD, "cardinality": value}] for value in NOT_U64],
         *[[{**FIELD, "top_k": value}] for value in (*NOT_A_LIST, [1], [None], [[]])],
     ],
@@ -578,3 +580,15 @@ def test_dense_values_of_any_number_are_written_and_read(
     data, stated = encode_with_digest(artifact)
     assert artifact_json.stated_digest(data) == stated == digest(artifact)
     assert decode(data) == artifact
+
+
+def test_reading_an_artifact_imports_nothing_that_it_does_not_use() -> None:
+    unused = ("decimal", "heapq", "zsm_store.model.alignment")
+    program = (
+        "import sys, zsm_store.codec.artifact_json\n"
+        f"sys.exit(', '.join(name for name in {unused} if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == ""

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from zsm_store.codec.artifact_json import DIGEST_PREFIX, decode_extension
+from zsm_store.codec.artifact_json import DIGEST_PREFIX
+from zsm_store.codec.document import decode_extension
 from zsm_store.codec.strict_json import parse_object
 from zsm_store.errors import (
     ArtifactFormatError,

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zsm_store.model.alignment import AlignedParams, align_params
 from zsm_store.model.canonical import JsonObject
 from zsm_store.model.fingerprint import SchemaFingerprint, check_u64
 from zsm_store.model.schema import check_text
@@ -14,6 +13,7 @@ from zsm_store.model.schema import check_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zsm_store.model.alignment import AlignedParams
     from zsm_store.model.params import ModelParams
     from zsm_store.model.schema import Schema
 
@@ -75,6 +75,9 @@ class ModelArtifact:
         InvalidArtifactError
             The artifact has not one row per field, so nobody knows whose rows they are.
         """
+        # Here, since whoever only shows or copies artifacts need not wait for it.
+        from zsm_store.model.alignment import align_params  # noqa: PLC0415  # see above
+
         return align_params(
             self.params, self.fingerprint.fields, schema.fields, levels=levels
         )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from zsm_store.errors import InvalidArtifactError
 from zsm_store.model.canonical import JsonObject
 from zsm_store.model.float32 import float32_row
-from zsm_store.model.sampling import count_fields
 from zsm_store.model.schema import (
     Field,
     FieldKind,
@@ -69,6 +68,39 @@ class FieldStats:
             raise InvalidArtifactError(message) from None
         object.__setattr__(self, "null_rate", null_rate)
         check_u64(f"cardinality of {self.name!r}", self.cardinality)
+
+
+# Past the lock of a frozen class, and faster than by name.
+_set_name, _set_kind, _set_null_rate, _set_cardinality, _set_top_k = (
+    getattr(FieldStats, name).__set__
+    for name in ("name", "kind", "null_rate", "cardinality", "top_k")
+)
+
+
+def stats_of_columns(
+    names: Iterable[str],
+    kinds: Iterable[FieldKind],
+    null_rates: Iterable[float],
+    cardinalities: Iterable[int],
+    top_k: Iterable[Iterable[str]],
+) -> tuple[FieldStats, ...]:
+    """Make the statistics of many fields of values that somebody has checked.
+
+    For a reader of thousands of files, since `FieldStats` checks text by text: the
+    names and frequent values can be encoded, the cardinalities are from 0 to 2**64 - 1.
+    """
+    made = []
+    for name, kind, null_rate, cardinality, texts in zip(
+        names, kinds, float32_row(null_rates), cardinalities, top_k, strict=True
+    ):
+        stats = object.__new__(FieldStats)
+        _set_name(stats, name)
+        _set_kind(stats, kind)
+        _set_null_rate(stats, null_rate)
+        _set_cardinality(stats, cardinality)
+        _set_top_k(stats, tuple(texts))
+        made.append(stats)
+    return tuple(made)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +185,9 @@ class SchemaFingerprint:
         InvalidArtifactError
             A value that cannot be counted (see `value_text`), or a bad context.
         """
+        # Here, since whoever reads fingerprints need not wait for it.
+        from zsm_store.model.sampling import count_fields  # noqa: PLC0415  # see above
+
         mappings = tuple(mappings)
         frozen = None if context is None else JsonObject(context)
         counts, total = count_fields(schema.fields, records)

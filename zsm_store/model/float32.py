@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import struct
-from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,13 +59,14 @@ def float32_row(values: Iterable[float]) -> tuple[float, ...]:
         Not a sequence of numbers.
     """
     row = tuple(values)
+    layout = f"<{len(row)}f"
     try:
-        rounded = struct.unpack(f"<{len(row)}f", struct.pack(f"<{len(row)}f", *row))
+        rounded = struct.unpack(layout, struct.pack(layout, *row))
     except OverflowError:
         return tuple(map(float32, row))
     except struct.error as error:
         raise TypeError(str(error)) from None
-    if any(map(math.isnan, rounded)):
+    if math.isnan(sum(rounded)):  # or both infinities are there, which does no harm
         return tuple(map(_keep_nan, row, rounded))
     return rounded
 
@@ -85,8 +85,7 @@ def shortest_float64(value: float) -> float:
         if abs(math.frexp(value)[0]) == _POWER_OF_TWO:
             # Below a power of two the float32 lie closer than above it: the nearest
             # decimal may be too far below, and the next one above still be right.
-            above = Context(prec=digits).next_plus(Decimal(f"{abs(value):.{digits}g}"))
-            short = math.copysign(float(above), value)
+            short = math.copysign(_next_decimal(abs(value), digits), value)
             if float32(short) == value:
                 return short
     return float(f"{value:.{_DIGITS}g}")
@@ -114,6 +113,13 @@ def float32_to_bits(value: float) -> int:
         payload = (wide >> _EXTRA_BITS) & _MANTISSA or _QUIET
         return (wide >> 63) << 31 | 0xFF << 23 | payload
     return int.from_bytes(_FLOAT32.pack(value), "little")
+
+
+def _next_decimal(value: float, digits: int) -> float:
+    """Return the decimal of so many digits above the one that is nearest to `value`."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    above = int(mantissa.replace(".", "")) + 1
+    return float(f"{above}e{int(exponent) - digits + 1}")
 
 
 def _keep_nan(value: float, rounded: float) -> float:
