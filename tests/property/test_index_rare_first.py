@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zsm_store.index import (
+    batch,
     costs,
     distant,
     evaluation,
@@ -21,6 +22,7 @@ from zsm_store.index import (
     wide_base,
     wide_evaluation,
 )
+from zsm_store.index.imported import has_numpy
 from zsm_store.index.rare_first import RareFirstIndex
 from zsm_store.model.distance import Neighbor, fingerprint_distance
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
@@ -33,18 +35,29 @@ if TYPE_CHECKING:
 TUNING = {
     (distant, "_SPARSE"): [0, 64],
     (search, "FIRST_LISTS"): [1, 2, 3],
-    (search, "SHORT_LIST"): [0, 3, 32],
+    (search, "SHORT_LIST"): [0, 3, 8, 32],
+    (search, "has_numpy"): [bool, has_numpy],
     (search, "NARROW_WORK"): [0, 0, 5, 20, 1000],
+    (search, "IMPORT_WORK"): [0, 30, 200_000],
+    (search, "_FEW"): [0, 50],
+    (evaluation, "has_numpy"): [bool, has_numpy],
     (evaluation, "_MANY"): [0, 2, 12],
+    (evaluation, "_IMPORT_MANY"): [0, 10_000],
+    (batch, "_LOOSE"): [0.0, 0.25, 0.4, 0.69, 0.69, 0.69],
+    (batch, "_CHUNK"): [1, 3, 1000],
+    (batch, "LONG_WORK"): [0, 5, 2_000],
     (wide_base, "_FIRST_WORK"): [1, 10, 500],
     (wide_base, "_FEW"): [0, 0, 3, 48],
     (wide_base, "_GUESSES"): [1, 3],
     (wide_evaluation, "_CHUNK"): [1, 3, 64],
+    (rare_first, "has_numpy"): [bool, has_numpy],
+    (rare_first, "MANY"): [0, 0, 3, 50],
+    (rare_first, "IMPORT_MANY"): [0, 5_000],
     (rare_first, "SMALLEST_LIMIT"): [0, 1, 4, 512],
     (costs, "_TABULATED"): [0, 256],
-    (costs, "_LIMITED"): [8, 4096],
 }
-"""What only decides how fast an answer comes: any value must give the same one."""
+"""What only decides how fast an answer comes: any value must give the same one.
+``bool()`` is false."""
 
 NULL_RATES = (
     *(0.0, 0.1, 0.25, 0.5, 1.0, 1e-45, -0.0),
@@ -151,6 +164,7 @@ def check_queries(
     world: World, index: RareFirstIndex, stored: dict[str, SchemaFingerprint]
 ) -> None:
     pick = world.random
+    asked, distances = [], []
     for _ in range(2):
         like = None
         if stored and pick.random() < 0.8:
@@ -159,11 +173,32 @@ def check_queries(
         if pick.random() < 0.5:  # a hash that is not there
             query = world.fingerprint(query, f"{pick.getrandbits(256):064x}")
         ranked = definition(stored, query)
+        asked.append((query, ranked))
+        distances += [one.distance for one in ranked]
         for k in pick.sample([0, 1, 1, 2, 5, 100], k=2):
             limit = world.limits([one.distance for one in ranked])
             found = index.nearest(query, k, limit)
             assert found == expected(ranked, k, limit), (query, k, limit)
             assert index.nearest_many([query, query], k, limit) == [found, found]
+    for k in pick.sample([1, 2, 5], k=2):
+        limit = pick.choice([0.25, 0.6, world.limits(distances)])
+        assert index.nearest_many([query for query, _ in asked], k, limit) == [
+            expected(ranked, k, limit) for _, ranked in asked
+        ], (asked, k, limit)
+
+
+def update(
+    world: World, index: RareFirstIndex, stored: dict[str, SchemaFingerprint]
+) -> None:
+    pick = world.random
+    likes = [pick.choice([None, *stored.values()]) for _ in range(pick.choice([0, 9]))]
+    puts = [world.fingerprint(like) for like in likes]
+    known = [one.schema_hash for one in puts] + list(stored)
+    removals = pick.sample(known, k=pick.randint(0, len(known)))
+    index.update(iter(puts), [*removals, "nothing"])
+    for schema_hash in removals:
+        stored.pop(schema_hash, None)
+    stored.update({one.schema_hash: one for one in puts})
 
 
 @settings(max_examples=EXAMPLES)
@@ -181,7 +216,9 @@ def test_whatever_happened_before_the_answers_are_the_definitions(seed) -> None:
         for _ in range(pick.choice([0, 2, 10])):
             for _ in range(pick.choice([1, 3, 10])):
                 step = pick.random()
-                if step < 0.6:
+                if step < 0.15:
+                    update(world, index, stored)
+                elif step < 0.6:
                     like = pick.choice([None, *stored.values()])
                     one = world.fingerprint(like)
                     index.put(one)
@@ -225,7 +262,15 @@ class Writer:
         for _ in range(changes):
             one = self._random.choice(self._pool)
             after = dict(self.begun[-1])
-            if self._random.random() < 0.6:
+            if self._random.random() < 0.2:
+                puts = self._random.sample(self._pool, k=5)
+                gone = self._random.sample(list(after), k=len(after) // 3)
+                for schema_hash in gone:
+                    del after[schema_hash]
+                after.update({one.schema_hash: one for one in puts})
+                self.begun.append(after)
+                self.index.update(puts, gone)
+            elif self._random.random() < 0.6:
                 after[one.schema_hash] = one
                 self.begun.append(after)
                 self.index.put(one)

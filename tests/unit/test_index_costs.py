@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def test_no_row_within_the_bound_is_larger_than_the_limit() -> None:
                     if COSTS[count + size - overlap][overlap] <= bound
                 ]
                 assert size_limit(count, overlap, bound) == max(sizes, default=0)
+
+
+def test_of_large_schemas_no_row_within_the_bound_is_passed_over() -> None:
+    pick = random.Random(0)  # noqa: S311
+    for _ in range(20_000):
+        count = pick.choice([1, 20, 300, 5_000, 10**6])
+        overlap = pick.randint(0, count)
+        size = overlap + pick.choice([0, 0, 1, pick.randint(0, 2 * count)])
+        bound = structure_cost(count + size - overlap, overlap)
+        assert overlap_needed(count, bound) <= overlap
+        limit = size_limit(count, overlap, bound)
+        assert limit is None or limit >= size
 
 
 def test_a_bound_that_admits_disjoint_rows_limits_no_size() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -9,11 +10,17 @@ import pytest
 from tests import examples
 from zsm_store.index import base_arrays, rare_first
 from zsm_store.index.costs import DISJOINT
+from zsm_store.index.delta import Delta
 from zsm_store.index.rare_first import RareFirstIndex
 from zsm_store.index.scan import ScanIndex
 from zsm_store.model.distance import Neighbor
 from zsm_store.model.fingerprint import FieldStats, SchemaFingerprint
 from zsm_store.model.schema import Field, FieldKind, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zsm_store.index.row import Row
 
 ASKED = examples.fingerprint(examples.BRP_WITH_PHONE)
 MANY = [
@@ -25,10 +32,10 @@ MANY = [
 
 
 def with_fields(
-    digit: str, *names: str, kind: FieldKind = FieldKind.ID, records: int = 0
+    digits: str, *names: str, kind: FieldKind = FieldKind.ID, records: int = 0
 ) -> SchemaFingerprint:
     return SchemaFingerprint(
-        schema_hash=digit * 64,
+        schema_hash=digits * (64 // len(digits)),
         field_stats=tuple(FieldStats(name=name, kind=kind) for name in names),
         record_count=records,
         created_at=0,
@@ -86,8 +93,8 @@ def test_changes_during_a_compaction_are_not_lost() -> None:
     index = RareFirstIndex.build(MANY)
     gone, new, late = MANY[5], with_fields("a", "all"), with_fields("b", "late", "all")
 
-    def meanwhile(state: rare_first.State) -> object:
-        result = base_arrays_compacted(state)
+    def meanwhile(*args: object) -> object:
+        result = merged(*args)
         index.put(new)
         index.remove(gone.schema_hash)
         index.put(late)
@@ -96,8 +103,8 @@ def test_changes_during_a_compaction_are_not_lost() -> None:
         assert gone.schema_hash not in index  # at once, not after the compaction
         return result
 
-    base_arrays_compacted = base_arrays.compacted
-    with patch.object(base_arrays, "compacted", meanwhile):
+    merged = base_arrays.merged
+    with patch.object(base_arrays, "merged", meanwhile):
         index.compact()
     assert gone.schema_hash not in index
     assert len(index) == len(MANY) + 1
@@ -108,7 +115,7 @@ def test_changes_during_a_compaction_are_not_lost() -> None:
 def test_a_compaction_that_fails_changes_nothing() -> None:
     index = RareFirstIndex.build(MANY)
     with (
-        patch.object(base_arrays, "compacted", side_effect=MemoryError),
+        patch.object(base_arrays, "merged", side_effect=MemoryError),
         pytest.raises(MemoryError),
     ):
         index.compact()
@@ -125,6 +132,154 @@ def test_a_put_merges_what_has_become_too_much() -> None:
     index.put(MANY[-1])
     assert index._state.base.count == rare_first.SMALLEST_LIMIT + 1
     assert index._state.version == 0
+
+
+@pytest.mark.parametrize("stored", [0, 10, 600])
+@pytest.mark.parametrize("added", [1, 90])
+@pytest.mark.parametrize("limit", [0, 40, 512])
+def test_an_update_puts_and_removes(stored: int, added: int, limit: int) -> None:
+    index, scan = RareFirstIndex.build(MANY[:stored]), ScanIndex()
+    scan.update(MANY[:stored])
+    puts = [*MANY[610 : 610 + added], with_fields("1", "a"), with_fields("1", "b")]
+    puts.append(with_fields(MANY[3].schema_hash, "f3", "all"))
+    both = MANY[610].schema_hash
+    removals = [both, "not a hash", "0" * 64, *(one.schema_hash for one in MANY[1:60])]
+    with patch.object(rare_first, "SMALLEST_LIMIT", limit):
+        index.update(iter(puts), iter(removals))
+    scan.update(iter(puts), iter(removals))
+    assert both in index
+    assert len(index) == len(scan)
+    for query in (*puts, *MANY[::50], with_fields("2", "b")):
+        assert index.nearest(query, 4) == scan.nearest(query, 4)
+        assert (query.schema_hash in index) == (query.schema_hash in scan)
+
+
+@pytest.mark.parametrize("limit", [0, 512])
+@pytest.mark.parametrize("new", [RareFirstIndex, ScanIndex])
+def test_an_update_that_cannot_be_read_changes_nothing(new: type, limit: int) -> None:
+    text = "the file is gone"
+
+    def unreadable() -> Iterator[SchemaFingerprint]:
+        yield with_fields("1", "new")
+        raise RuntimeError(text)
+
+    index = new()
+    index.update(MANY[:20])
+    with (
+        patch.object(rare_first, "SMALLEST_LIMIT", limit),
+        pytest.raises(RuntimeError, match=text),
+    ):
+        index.update(unreadable(), [MANY[0].schema_hash])
+    assert len(index) == 20
+    assert MANY[0].schema_hash in index
+    assert index.nearest(with_fields("2", "new"), 1, 0.5) == []
+
+
+@pytest.mark.parametrize("limit", [0, 512])
+def test_while_an_update_is_read_others_may_change_the_index(limit: int) -> None:
+    index = RareFirstIndex.build(MANY[:20])
+
+    def puts() -> Iterator[SchemaFingerprint]:
+        yield with_fields("1", "first")
+        index.put(with_fields("2", "own"))
+        index.compact()
+        assert "1" * 64 not in index
+        yield with_fields("3", "own", "last")
+
+    with patch.object(rare_first, "SMALLEST_LIMIT", limit):
+        index.update(puts(), ["2" * 64])
+    assert len(index) == 22
+    assert index.nearest(with_fields("4", "own"))[0].schema_hash == "3" * 64
+    assert index.nearest(with_fields("4", "first"))[0].schema_hash == "1" * 64
+
+
+def test_changes_during_a_large_update_are_not_lost() -> None:
+    index = RareFirstIndex.build(MANY[:600])
+
+    def meanwhile(*args: object) -> object:
+        result = merged(*args)
+        index.put(with_fields("a", "all"))
+        index.remove(MANY[5].schema_hash)
+        index.update([with_fields("b", "new"), MANY[650]], [MANY[6].schema_hash])
+        assert MANY[649].schema_hash not in index
+        return result
+
+    merged = base_arrays.merged
+    with (
+        patch.object(base_arrays, "merged", meanwhile),
+        patch.object(rare_first, "SMALLEST_LIMIT", 90),
+    ):
+        index.update(MANY[600:], [MANY[7].schema_hash])
+    assert len(index) == 700 - 3 + 2
+    for gone in MANY[5:8]:
+        assert gone.schema_hash not in index
+    assert index.nearest(with_fields("c", "new"))[0].schema_hash == "b" * 64
+    assert index.nearest(MANY[650])[0].distance == 0.0
+
+
+@pytest.mark.parametrize("when", range(1, 5))
+def test_a_change_that_is_interrupted_is_not_half_done(when: int) -> None:
+    index = RareFirstIndex.build(MANY[:600])
+    index.put(MANY[600])
+    calls = 0
+
+    def interrupted(delta: Delta, row: Row, previous: int) -> None:
+        nonlocal calls
+        calls += 1
+        append(delta, row, previous)
+        if calls == when:
+            raise KeyboardInterrupt
+
+    append = Delta.append
+    replaced = with_fields(MANY[0].schema_hash, "other")
+    puts = [with_fields("1", "new"), MANY[1], replaced, MANY[600]]
+    with (
+        patch.object(Delta, "append", interrupted),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        index.update(puts, [MANY[2].schema_hash])
+    index.put(with_fields("2", "later"))
+    expected = ScanIndex()
+    expected.update([*MANY[:601], with_fields("2", "later")])
+    assert len(index) == len(expected)
+    for query in (*puts, *MANY[:3], MANY[600], with_fields("3", "later")):
+        assert index.nearest(query, 3) == expected.nearest(query, 3)
+
+
+def test_an_index_of_a_base_is_the_index_that_it_was_taken_from() -> None:
+    index = RareFirstIndex.build(MANY)
+    taken = index.live_base()
+    assert taken is not None
+    base, vocabulary, rows = taken
+    assert base.count == len(MANY)
+    assert [base.digest_of(row).hex() for row in rows] == sorted(
+        one.schema_hash for one in MANY
+    )
+    again = RareFirstIndex.of_base(base, vocabulary)
+    again.put(with_fields("1", "new"))
+    assert len(again) == len(MANY) + 1
+    for query in (ASKED, *MANY[::100]):
+        assert again.nearest(query, 5) == index.nearest(query, 5)
+
+
+def test_of_a_base_only_what_is_alive_is_told() -> None:
+    index = RareFirstIndex.build(MANY)
+    index.remove(MANY[3].schema_hash)
+    index.put(with_fields(MANY[4].schema_hash, "new"))
+    taken = index.live_base()
+    assert taken is not None
+    base, vocabulary, rows = taken
+    assert vocabulary.find("new") is None
+    assert len(vocabulary) == base.names
+    live = {base.digest_of(row).hex() for row in rows}
+    assert live == {one.schema_hash for one in MANY} - {
+        MANY[3].schema_hash,
+        MANY[4].schema_hash,
+    }
+
+
+def test_without_arrays_there_is_no_base_to_take() -> None:
+    assert RareFirstIndex.build(MANY[:20]).live_base() is None
 
 
 def test_nothing_but_a_hash_is_in_it() -> None:
@@ -149,6 +304,7 @@ def test_a_small_index_needs_no_numpy() -> None:
 import sys
 from tests import examples
 from zsm_store.index.costs import DISJOINT
+from zsm_store.index.delta import Delta
 from zsm_store.index.rare_first import RareFirstIndex
 index = RareFirstIndex.build([examples.fingerprint()])
 index.put(examples.fingerprint(examples.SIM))

@@ -5,7 +5,8 @@ import random
 import numpy as np
 
 from zsm_store.index.base_arrays import base_of
-from zsm_store.index.row import Query, Row, Vocabulary
+from zsm_store.index.gathered import Gathered
+from zsm_store.index.row import Query, Vocabulary
 from zsm_store.index.statistics import estimate, margin, similarity, total_distance
 from zsm_store.index.wide_evaluation import similarities
 from zsm_store.model.distance import distance_parts
@@ -41,8 +42,8 @@ def fingerprint(place: int, *, extreme: bool) -> SchemaFingerprint:
 def test_one_by_one_and_all_at_once_are_the_definition_bit_for_bit() -> None:
     for extreme in (False, True):
         stored = [fingerprint(place, extreme=extreme) for place in range(60)]
-        vocabulary = Vocabulary()
-        base = base_of([Row.of(one, vocabulary) for one in stored], vocabulary)
+        rows = Gathered.of(stored)
+        base, vocabulary = base_of(rows), rows.vocabulary
         for _ in range(10):
             asked = fingerprint(999, extreme=extreme)
             query = Query(asked, vocabulary)
@@ -63,8 +64,6 @@ def test_one_by_one_and_all_at_once_are_the_definition_bit_for_bit() -> None:
 
 
 def test_without_a_known_name_nothing_is_similar() -> None:
-    vocabulary = Vocabulary()
-    row = Row.of(fingerprint(1, extreme=False), vocabulary)
-    base = base_of([row], vocabulary)
+    base = base_of(Gathered.of([fingerprint(1, extreme=False)]))
     query = Query(fingerprint(2, extreme=False), Vocabulary())
     assert similarities(base, query, np.array([0], np.int32)).tolist() == [0.0]

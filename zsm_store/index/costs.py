@@ -9,6 +9,7 @@ the distance as it stands, without a tolerance.
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from math import ceil
 from typing import TYPE_CHECKING
 
 from zsm_store.model.float32 import float32, float32_from_bits, float32_to_bits
@@ -28,8 +29,11 @@ FARTHEST = float32(STRUCTURE_WEIGHT + STATISTICS_WEIGHT)
 _TABULATED = 256
 """Unions up to this size are computed once: 33,000 numbers if all of them occur."""
 
-_LIMITED = 4096
-"""Beyond, neighboring unions cost nearly the same and a limit would save nothing."""
+ALL = 1 - 2e-7
+"""What a jaccard of 1 counts as where a bound is turned into the jaccard that it asks
+for. A cost is rounded three times, each time by at most 3e-8, so it is never below
+``(ALL - jaccard) * DISJOINT``: the overlaps and sizes that follow are those that the
+costs would give, or leave a little more to be looked at."""
 
 
 def structure_cost(union: int, overlap: int) -> float:
@@ -65,21 +69,13 @@ COSTS = _CostTable()
 """``COSTS[union][overlap]`` is `structure_cost`; falls as the overlap grows."""
 
 
-@lru_cache(maxsize=4096)
 def overlap_needed(count: int, bound: float) -> int:
     """Return the least overlap a row needs to be within `bound` of a query.
 
     The best row with that overlap has no other field, so the union is the query:
-    `count` fields. At most `count`, because a bound is not negative.
+    `count` fields.
     """
-    costs = COSTS[count]
-    # A guess in float64, put right by the table.
-    overlap = min(max(int(count * (1 - bound / DISJOINT)), 0), count)
-    while overlap and costs[overlap - 1] <= bound:
-        overlap -= 1
-    while costs[overlap] > bound:
-        overlap += 1
-    return overlap
+    return max(ceil(count * (ALL - bound / DISJOINT)), 0)
 
 
 def size_limit(count: int, overlap: int, bound: float) -> int | None:
@@ -97,16 +93,8 @@ def size_limit(count: int, overlap: int, bound: float) -> int | None:
     int or None
         None for no limit.
     """
-    if bound >= DISJOINT:
-        return None
-    union = max(int(overlap / (1 - bound / DISJOINT)), overlap, 1)
-    if union > _LIMITED:
-        return None
-    while COSTS[union + 1][overlap] <= bound:
-        union += 1
-    while union > overlap and COSTS[union][overlap] > bound:
-        union -= 1
-    return union - count + overlap
+    least = ALL - bound / DISJOINT
+    return int(overlap / least) - count + overlap if least > 0 else None
 
 
 @lru_cache(maxsize=16)

@@ -107,10 +107,9 @@ def _by_digest(state: State) -> Iterator[int]:
 
 def _unsampled_by_digest(state: State) -> Iterator[int]:
     """Return the same, without the sampled rows of the base."""
-    from zsm_store.index.wide_base import unsampled_by_digest  # noqa: PLC0415
-
     in_delta = sorted(range(state.base.count, state.visible), key=state.digest_of)
-    return heapq.merge(unsampled_by_digest(state.base), in_delta, key=state.digest_of)
+    in_base = sorted(state.base.unsampled(), key=state.base.ranks.__getitem__)
+    return heapq.merge(in_base, in_delta, key=state.digest_of)
 
 
 def _rows_with_names(evaluation: Evaluation) -> Iterator[int]:

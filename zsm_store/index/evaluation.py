@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zsm_store.index.costs import COSTS
 from zsm_store.index.delta import NO_ROW
+from zsm_store.index.imported import has_numpy
 from zsm_store.index.statistics import estimate, margin, similarity, total_distance
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _MANY = 12
 """More rows than this are worth what numpy costs per call."""
+
+_IMPORT_MANY = 10_000
+"""More rows than this are worth what it takes to import it."""
 
 
 class Evaluation:
@@ -41,9 +45,11 @@ class Evaluation:
 
     def add(self, row: int) -> None:
         """Take a row into account, whatever it shares with the query."""
-        keys = self.state.keys_of(row)
-        overlap = len(self.query.keys.intersection(keys))
-        self.add_cost(COSTS[self.query.count + len(keys) - overlap][overlap], row)
+        query, keys = self.query, self.state.keys_of(row)
+        overlap = len(query.keys.intersection(keys))
+        cost = COSTS[query.count + len(keys) - overlap][overlap]
+        if cost <= self.best.bound:
+            self.add_cost(cost, row)
 
     def may_offer(self, row: int) -> bool:
         """Whether a row is alive and wanted."""
@@ -106,7 +112,7 @@ class Evaluation:
         """Settle the rows of the base in `queue`, which is sorted; return the rest."""
         count = self.state.base.count
         in_base = [entry for entry in queue if entry[1] < count]
-        if len(in_base) <= _MANY:
+        if len(in_base) <= (_MANY if has_numpy() else _IMPORT_MANY):
             return queue
         import numpy as np  # noqa: PLC0415  # small registries need none
 

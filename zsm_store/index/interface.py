@@ -11,6 +11,32 @@ if TYPE_CHECKING:
     from zsm_store.model.fingerprint import SchemaFingerprint
 
 
+class IndexMoment(Protocol):
+    """What an index held at one moment; does not change any more."""
+
+    def nearest(
+        self,
+        fingerprint: SchemaFingerprint,
+        k: int = 1,
+        max_distance: float | None = None,
+    ) -> list[Neighbor]:
+        """Return what the index would have returned at that moment."""
+
+    def nearest_many(
+        self,
+        fingerprints: Iterable[SchemaFingerprint],
+        k: int = 1,
+        max_distance: float | None = None,
+    ) -> list[list[Neighbor]]:
+        """Return what `nearest` returns, for each of `fingerprints`."""
+
+    def __len__(self) -> int:
+        """Return the number of fingerprints."""
+
+    def __contains__(self, schema_hash: object) -> bool:
+        """Whether a fingerprint with that hash was stored."""
+
+
 class FingerprintIndex(Protocol):
     """Finds the stored fingerprints nearest to one.
 
@@ -34,11 +60,24 @@ class FingerprintIndex(Protocol):
     ) -> list[list[Neighbor]]:
         """Return what `nearest` returns, for each of `fingerprints`."""
 
+    def moment(self) -> IndexMoment:
+        """Return what is stored now."""
+
     def put(self, fingerprint: SchemaFingerprint) -> None:
         """Add a fingerprint, in place of the one with its hash."""
 
     def remove(self, schema_hash: str) -> None:
         """Forget a fingerprint; nothing happens where there is none."""
+
+    def update(
+        self, puts: Iterable[SchemaFingerprint], removals: Iterable[str] = ()
+    ) -> None:
+        """Put and remove many, as one change: a search sees all of it or nothing.
+
+        What is in both is put; of those with the same hash the last one counts. `puts`
+        is read first and not held on to, so that it may read files; if it fails,
+        nothing changes.
+        """
 
     def __len__(self) -> int:
         """Return the number of fingerprints."""

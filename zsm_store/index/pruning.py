@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from zsm_store.index.costs import COSTS, overlap_needed, size_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Mapping
 
     from zsm_store.index.evaluation import Evaluation
+
+_number = itemgetter(1)
 
 
 def lists_to_read(evaluation: Evaluation, lists: int) -> int:
@@ -22,8 +25,13 @@ def lists_to_read(evaluation: Evaluation, lists: int) -> int:
     return max(min(lists - needed + 1, lists), 0)
 
 
-def rows_in_reach(evaluation: Evaluation, lists: int) -> tuple[int, int]:
+def rows_in_reach(evaluation: Evaluation, overlap: int) -> tuple[int, int]:
     """Return the rows of the base whose size allows them to be near enough.
+
+    Parameters
+    ----------
+    overlap
+        The most fields that a row may share with the query.
 
     Returns
     -------
@@ -33,13 +41,13 @@ def rows_in_reach(evaluation: Evaluation, lists: int) -> tuple[int, int]:
     count, bound = evaluation.query.count, evaluation.best.bound
     # A row has no fewer fields than it shares.
     fewest = overlap_needed(count, bound)
-    most = size_limit(count, lists, bound)
+    most = size_limit(count, overlap, bound)
     return evaluation.state.base.rows_of_size(fewest, most)
 
 
 def add_seen(
     evaluation: Evaluation,
-    seen: Iterable[tuple[int, int]],
+    counts: Mapping[int, int],
     unread: int,
     added: Container[int] = (),
 ) -> None:
@@ -47,36 +55,33 @@ def add_seen(
 
     Parameters
     ----------
-    seen
-        Rows, and in how many of the lists that were read they stand, by falling
-        number.
+    counts
+        Rows, and in how many of the lists that were read they stand.
     unread
         Number of lists that were not read.
     added
         Rows that have been taken into account before.
     """
-    best, count = evaluation.best, evaluation.query.count
-    base_count = evaluation.state.base.count
-    offsets = evaluation.state.base.offsets
-    delta_rows = evaluation.state.delta.rows
-    last = -1
+    state, best, count = evaluation.state, evaluation.best, evaluation.query.count
+    base_count = state.base.count
+    least = overlap_needed(count, best.bound) - unread
+    seen = [entry for entry in counts.items() if entry[1] >= least]
+    if len(seen) > 1:
+        seen.sort(key=_number, reverse=True)
+    bound, last = -1.0, -1
+    first = after = 0
     for row, overlap in seen:
-        if overlap != last:
-            # The bound may have become tighter since there were more.
-            if overlap + unread < overlap_needed(count, best.bound):
+        # The bound may have become tighter since there were more.
+        if overlap != last or best.bound != bound:
+            bound, last = best.bound, overlap
+            if overlap + unread < overlap_needed(count, bound):
                 break
-            last = overlap
-        if row < base_count:
-            size = offsets[row + 1] - offsets[row]
-        else:
-            size = len(delta_rows[row - base_count].keys)
-        at_most = overlap + unread
-        if at_most > size:  # noqa: PLR1730  # a call costs more than the rest
-            at_most = size
-        cost = COSTS[count + size - at_most][at_most]
-        if cost > best.bound or row in added:
+            first, after = rows_in_reach(evaluation, overlap + unread)
+        # By its number alone: to look at each row is what would take the time.
+        if (row < base_count and not first <= row < after) or row in added:
             continue
         if unread:
             evaluation.add(row)
         else:
-            evaluation.add_cost(cost, row)
+            size = state.size_of(row)
+            evaluation.add_cost(COSTS[count + size - overlap][overlap], row)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zsm_store.index.base import Base
-from zsm_store.index.delta import NO_ROW, Delta
+from zsm_store.index.delta import NO_ROW
+from zsm_store.index.gathered import Gathered
+from zsm_store.index.imported import has_numpy
 from zsm_store.index.row import Row, Vocabulary
 from zsm_store.index.search import search
 from zsm_store.index.state import State
 from zsm_store.model.fingerprint import is_schema_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from zsm_store.index.interface import IndexMoment
     from zsm_store.model.distance import Neighbor
     from zsm_store.model.fingerprint import SchemaFingerprint
+
+MANY = 50
+"""Queries at once that are worth what numpy costs per call."""
+
+IMPORT_MANY = 5_000
+"""Queries at once that are worth what it takes to import it."""
 
 SMALLEST_LIMIT = 512
 """Changes that are kept beside the base before they are merged into it, at least."""
@@ -40,38 +49,35 @@ class RareFirstIndex:
     which they pass over. No free-threaded build has been tested.
 
     What was put or removed lately is kept beside the arrays and costs every search
-    a little; `compact` merges it. A put calls it when there is more of it than an
-    eighth of the index, but at least 512 and at most 4096. Then that one put takes as
-    long as `compact`, several microseconds per fingerprint; readers go on meanwhile,
-    and so do other writers. numpy is imported by the first compaction, so an index of
-    up to 512 fingerprints needs none.
+    a little; `compact` merges it. A put does the same when there is more of it than an
+    eighth of the index, but at least 512 and at most 4096, and takes about a
+    microsecond per fingerprint then; readers go on meanwhile, and so do other writers.
+    numpy is imported by the first merge, so an index of up to 512 fingerprints needs
+    none.
     """
 
     def __init__(self) -> None:
-        self._state = _state_of(Base.empty(), Vocabulary(), 0)
+        self._state = State.of(Base.empty(), Vocabulary())
         self._writing = threading.Lock()
-        self._compacting = threading.Lock()
-        self._log: list[SchemaFingerprint | bytes] | None = None
-        """During a compaction: what was put, and the digests of what was removed."""
+        self._merging = threading.Lock()
+        self._log: list[_Change] | None = None
+        """During a merge: what others change meanwhile."""
 
     @classmethod
     def build(cls, fingerprints: Iterable[SchemaFingerprint]) -> RareFirstIndex:
-        """Build an index of many at once; of those with the same hash the last one.
+        """Build an index of many at once; of those with the same hash the last one."""
+        index = cls()
+        index.update(fingerprints)
+        return index
 
-        Faster than to put them one by one, and what numpy can do it does at once.
+    @classmethod
+    def of_base(cls, base: Base, vocabulary: Vocabulary) -> RareFirstIndex:
+        """Return an index of what is in a base, whose names are those of `vocabulary`.
+
+        The arrays are used as they are, and the vocabulary is added to.
         """
         index = cls()
-        vocabulary = index._state.vocabulary
-        rows = {one.schema_hash: Row.of(one, vocabulary) for one in fingerprints}
-        if len(rows) <= SMALLEST_LIMIT:
-            for row in rows.values():
-                index._state = index._state.after_put(row)
-            return index
-        from zsm_store.index.base_arrays import base_of  # noqa: PLC0415
-
-        base = base_of(list(rows.values()), vocabulary)
-        unsampled = sum(not row.sampled for row in rows.values())
-        index._state = _state_of(base, vocabulary, unsampled)
+        index._state = State.of(base, vocabulary)
         return index
 
     def nearest(
@@ -91,16 +97,27 @@ class RareFirstIndex:
     ) -> list[list[Neighbor]]:
         """Return what `nearest` returns for each, all of the same moment."""
         state = self._state
-        return [search(state, one, k, max_distance) for one in fingerprints]
+        asked = list(fingerprints)
+        if len(asked) < (MANY if has_numpy() else IMPORT_MANY) or not state.base.count:
+            return [search(state, one, k, max_distance) for one in asked]
+        from zsm_store.index.batch import search_many  # noqa: PLC0415
+
+        return search_many(state, asked, k, max_distance)
+
+    def moment(self) -> IndexMoment:
+        """Return what is stored now; later changes do not show in it."""
+        found = RareFirstIndex()
+        found._state = self._state
+        return found
 
     def put(self, fingerprint: SchemaFingerprint) -> None:
         """Add a fingerprint, in place of the one with its hash."""
         with self._writing:
-            state = self._state
-            self._state = state.after_put(Row.of(fingerprint, state.vocabulary))
-            if self._log is not None:
-                self._log.append(fingerprint)
-        self._compact_if_due()
+            self._publish(
+                lambda state: state.after_put(Row.of(fingerprint, state.vocabulary)),
+                lambda: _Change(Gathered.of([fingerprint]), frozenset()),
+            )
+        self._merge_if_due()
 
     def remove(self, schema_hash: str) -> None:
         """Forget a fingerprint; nothing happens where there is none."""
@@ -108,10 +125,33 @@ class RareFirstIndex:
         if digest is None:
             return
         with self._writing:
-            self._state = self._state.after_removal(digest)
-            if self._log is not None:
-                self._log.append(digest)
-        self._compact_if_due()
+            self._publish(
+                lambda state: state.after_removal(digest),
+                lambda: _Change(Gathered(), frozenset([digest])),
+            )
+        self._merge_if_due()
+
+    def update(
+        self, puts: Iterable[SchemaFingerprint], removals: Iterable[str] = ()
+    ) -> None:
+        """Put and remove many, as one change: a search sees all of it or nothing.
+
+        More than may be kept beside the arrays is merged into them at once, which is
+        also how to fill an index. What others put and remove during that counts as
+        later, and is not lost.
+        """
+        # Neither lock is held yet: reading files may take its time, or fail.
+        digests = map(_digest, removals)
+        change = _Change(
+            Gathered.of(puts), frozenset(one for one in digests if one is not None)
+        )
+        with self._writing:
+            is_small = self._state.version + change.size <= self._limit()
+            if is_small:
+                self._publish(change.applied_to, lambda: change)
+        if not is_small:
+            with self._merging:
+                self._merge(change)
 
     def compact(self) -> None:
         """Merge what has changed into the arrays.
@@ -120,8 +160,27 @@ class RareFirstIndex:
         What they change meanwhile is noted and repeated on the result before anybody
         sees it.
         """
-        with self._compacting:
-            self._compact()
+        with self._merging:
+            self._merge(_Change(Gathered(), frozenset()))
+
+    def live_base(self) -> tuple[Base, Vocabulary, list[int]] | None:
+        """Return the arrays as of now, without what is kept beside them.
+
+        Returns
+        -------
+        tuple or None
+            The base, the names it uses, and its rows that are alive by rising digest.
+            None if there are no arrays.
+        """
+        state = self._state
+        base = state.base
+        if not base.count:
+            return None
+        names = state.vocabulary.names()[: base.names]
+        rows = base.by_digest.tolist()
+        if state.deaths:
+            rows = [row for row in rows if state.is_live(row)]
+        return base, Vocabulary(names), rows
 
     def __len__(self) -> int:
         return self._state.live
@@ -130,52 +189,71 @@ class RareFirstIndex:
         digest = _digest(schema_hash)
         return digest is not None and self._state.find(digest) != NO_ROW
 
-    def _compact_if_due(self) -> None:
-        state = self._state
-        limit = min(max(SMALLEST_LIMIT, state.base.count // 8), LARGEST_LIMIT)
+    def _publish(
+        self, change: Callable[[State], State], note: Callable[[], _Change]
+    ) -> None:
+        """Let readers see the next moment. With `_writing` held."""
+        try:
+            after = change(self._state)
+            if self._log is not None:
+                self._log.append(note())
+            self._state = after
+        except BaseException:
+            # Moments share what a writer adds to, and half of a change is in it now.
+            self._state = self._state.apart()
+            raise
+
+    def _limit(self) -> int:
+        """Return how many changes may be kept beside the base."""
+        return min(max(SMALLEST_LIMIT, self._state.base.count // 8), LARGEST_LIMIT)
+
+    def _merge_if_due(self) -> None:
         # Each change adds a row, a death, or both.
-        if state.version <= limit:
+        changes = self._state.version
+        if changes <= SMALLEST_LIMIT or changes <= self._limit():
             return
-        # Whoever comes while another one compacts has nothing to do.
-        if self._compacting.acquire(blocking=False):
+        # Whoever comes while another one merges has nothing to do.
+        if self._merging.acquire(blocking=False):
             try:
-                self._compact()
+                self._merge(_Change(Gathered(), frozenset()))
             finally:
-                self._compacting.release()
+                self._merging.release()
 
-    def _compact(self) -> None:
-        from zsm_store.index.base_arrays import compacted  # noqa: PLC0415
+    def _merge(self, change: _Change) -> None:
+        from zsm_store.index.base_arrays import merged  # noqa: PLC0415
 
-        log: list[SchemaFingerprint | bytes] = []
+        log: list[_Change] = []
         with self._writing:
             before = self._state
             self._log = log
         try:
-            base, vocabulary = compacted(before)
+            base, vocabulary = merged(before, change.puts, change.removed)
             with self._writing:
-                after = _state_of(base, vocabulary, before.unsampled)
-                for change in log:
-                    if isinstance(change, bytes):
-                        after = after.after_removal(change)
-                    else:
-                        after = after.after_put(Row.of(change, vocabulary))
-                self._state = after
+                state = State.of(base, vocabulary)
+                for later in log:
+                    state = later.applied_to(state)
+                self._state = state
                 self._log = None
         finally:
             self._log = None
 
 
-def _state_of(base: Base, vocabulary: Vocabulary, unsampled: int) -> State:
-    return State(
-        base=base,
-        delta=Delta(base.count),
-        vocabulary=vocabulary,
-        deaths={},
-        version=0,
-        visible=base.count,
-        live=base.count,
-        unsampled=unsampled,
-    )
+class _Change(NamedTuple):
+    """What is put, after something else is removed."""
+
+    puts: Gathered
+    removed: frozenset[bytes]
+
+    @property
+    def size(self) -> int:
+        return len(self.puts) + len(self.removed)
+
+    def applied_to(self, state: State) -> State:
+        for digest in self.removed:
+            state = state.after_removal(digest)
+        for row in self.puts.rows(state.vocabulary):
+            state = state.after_put(row)
+        return state
 
 
 def _digest(schema_hash: object) -> bytes | None:

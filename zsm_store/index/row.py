@@ -17,7 +17,7 @@ KINDS = len(FieldKind)
 """Keys per name."""
 
 # By identity: the hash of an enum member is a function written in Python.
-_CODES = {id(kind): kind.code for kind in FieldKind}
+CODES = {id(kind): kind.code for kind in FieldKind}
 
 _EXACT_IN_FLOAT32 = 1 << 24
 
@@ -67,36 +67,38 @@ class Row(NamedTuple):
     @classmethod
     def of(cls, fingerprint: SchemaFingerprint, vocabulary: Vocabulary) -> Row:
         """Convert a fingerprint, adding its names to the vocabulary."""
-        number = vocabulary.number
-        fields = _each_once(fingerprint.field_stats)
+        fields = each_once(fingerprint.field_stats)
         sampled = fingerprint.record_count > 0
         return cls(
             bytes.fromhex(fingerprint.schema_hash),
-            tuple([number(one.name) * KINDS + _CODES[id(one.kind)] for one in fields]),
+            tuple(keys_of(fields, vocabulary)),
             sampled,
             tuple([one.null_rate for one in fields]) if sampled else (),
-            tuple([_float32(one.cardinality) for one in fields]) if sampled else (),
+            tuple(cardinalities_of(fields)) if sampled else (),
         )
 
 
 class Query:
     """A fingerprint that is looked for. Names that no row has are only counted."""
 
-    __slots__ = ("_fields", "_find", "_statistics", "count", "keys", "sampled")
+    __slots__ = ("_fields", "_numbers", "_statistics", "count", "keys", "sampled")
 
     def __init__(self, fingerprint: SchemaFingerprint, vocabulary: Vocabulary) -> None:
-        self._find = find = vocabulary.find
-        self._fields = fields = _each_once(fingerprint.field_stats)
+        find = vocabulary.find
+        self._fields = fields = fingerprint.field_stats
+        self._numbers = numbers = [find(one.name) for one in fields]
         self._statistics: list[tuple[int, float, float]] | None = None
-        self.count = len(fields)
-        """Fields, unknown ones included."""
         self.keys = frozenset(
             [
-                number * KINDS + _CODES[id(one.kind)]
-                for one in fields
-                if (number := find(one.name)) is not None
+                number * KINDS + CODES[id(one.kind)]
+                for number, one in zip(numbers, fields)  # noqa: B905  # as in `keys_of`
+                if number is not None
             ]
         )
+        self.count = len(self.keys)
+        """Fields, unknown ones included."""
+        if self.count < len(fields):
+            self.count = len(each_once(fields))
         self.sampled = fingerprint.record_count > 0
 
     @property
@@ -107,16 +109,19 @@ class Query:
         most queries that find nothing never ask.
         """
         if self._statistics is None:
+            counts = map(float, cardinalities_of(self._fields))
             known = {
-                one.name: (number, one.null_rate, _float32(one.cardinality))
-                for one in self._fields
-                if (number := self._find(one.name)) is not None
+                one.name: (number, one.null_rate, count)
+                for number, one, count in zip(
+                    self._numbers, self._fields, counts, strict=True
+                )
+                if number is not None
             }
             self._statistics = [known[name] for name in sorted(known)]
         return self._statistics
 
 
-def _each_once(fields: tuple[FieldStats, ...]) -> Sequence[FieldStats]:
+def each_once(fields: Sequence[FieldStats]) -> Sequence[FieldStats]:
     """Return one field per (name, kind), with the statistics that count for its name.
 
     Only foreign bundles hold a name twice: the fields are a set then, and of the
@@ -136,9 +141,25 @@ def _each_once(fields: tuple[FieldStats, ...]) -> Sequence[FieldStats]:
     ]
 
 
-def _float32(cardinality: int) -> float:
-    # The maximum of two float32 is the float32 of the maximum, and no count above 0
-    # becomes 0: nothing is lost by rounding once and early.
-    if cardinality <= _EXACT_IN_FLOAT32:
-        return float(cardinality)
-    return float32_from_count(cardinality)
+def keys_of(fields: Sequence[FieldStats], vocabulary: Vocabulary) -> list[int]:
+    """Return the key of each field, adding its name to the vocabulary."""
+    names = [one.name for one in fields]
+    numbers = [number for number in map(vocabulary.find, names) if number is not None]
+    if len(numbers) < len(names):
+        numbers = list(map(vocabulary.number, names))
+    return [
+        number * KINDS + CODES[id(one.kind)]
+        for number, one in zip(numbers, fields)  # noqa: B905  # to check is a fifth more
+    ]
+
+
+def cardinalities_of(fields: Sequence[FieldStats]) -> list[float]:
+    """Return the cardinality of each field as a float32 value.
+
+    The maximum of two float32 is the float32 of the maximum, and no count above 0
+    becomes 0: nothing is lost by rounding once and early.
+    """
+    counts: list[float] = [one.cardinality for one in fields]
+    if max(counts, default=0) <= _EXACT_IN_FLOAT32:
+        return counts
+    return [float32_from_count(one.cardinality) for one in fields]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import threading
 from typing import TYPE_CHECKING
 
 from zsm_store.model.distance import Neighbor, fingerprint_distance
@@ -10,6 +11,7 @@ from zsm_store.model.distance import Neighbor, fingerprint_distance
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from zsm_store.index.interface import IndexMoment
     from zsm_store.model.fingerprint import SchemaFingerprint
 
 
@@ -18,6 +20,8 @@ class ScanIndex:
 
     def __init__(self) -> None:
         self._by_hash: dict[str, SchemaFingerprint] = {}
+        # An update replaces the dict: what others put meanwhile must not be lost.
+        self._writing = threading.Lock()
 
     def nearest(
         self,
@@ -54,13 +58,35 @@ class ScanIndex:
         """Return what `nearest` returns, for each of `fingerprints`."""
         return [self.nearest(one, k, max_distance) for one in fingerprints]
 
+    def moment(self) -> IndexMoment:
+        """Return what is stored now; later changes do not show in it."""
+        found = ScanIndex()
+        found._by_hash = dict(self._by_hash)
+        return found
+
     def put(self, fingerprint: SchemaFingerprint) -> None:
         """Add a fingerprint, in place of the one with its hash."""
-        self._by_hash[fingerprint.schema_hash] = fingerprint
+        with self._writing:
+            self._by_hash[fingerprint.schema_hash] = fingerprint
 
     def remove(self, schema_hash: str) -> None:
         """Forget a fingerprint; nothing happens where there is none."""
-        self._by_hash.pop(schema_hash, None)
+        with self._writing:
+            self._by_hash.pop(schema_hash, None)
+
+    def update(
+        self, puts: Iterable[SchemaFingerprint], removals: Iterable[str] = ()
+    ) -> None:
+        """Put and remove many, as one change: a search sees all of it or nothing."""
+        added = {one.schema_hash: one for one in puts}
+        removed = set(removals)
+        with self._writing:
+            kept = {
+                schema_hash: one
+                for schema_hash, one in self._by_hash.items()
+                if schema_hash not in removed
+            }
+            self._by_hash = kept | added
 
     def __len__(self) -> int:
         return len(self._by_hash)

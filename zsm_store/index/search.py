@@ -8,36 +8,40 @@ the search is complete. See docs/nearest.md.
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from zsm_store.index.best import Best
-from zsm_store.index.costs import (
-    DISJOINT,
-    FARTHEST,
-    round_down,
-)
+from zsm_store.index.best import Best, neighbor
+from zsm_store.index.costs import DISJOINT, FARTHEST, round_down
 from zsm_store.index.delta import NO_ROW
 from zsm_store.index.distant import search_distant, search_empty
 from zsm_store.index.evaluation import Evaluation
+from zsm_store.index.imported import has_numpy
 from zsm_store.index.pruning import add_seen, lists_to_read, rows_in_reach
 from zsm_store.index.row import Query
 from zsm_store.index.wide import search_wide
-from zsm_store.model.distance import Neighbor
 
 if TYPE_CHECKING:
     from zsm_store.index.state import State
+    from zsm_store.model.distance import Neighbor
     from zsm_store.model.fingerprint import SchemaFingerprint
 
 FIRST_LISTS = 3
 """Posting lists that are read before the bound is tightened for the first time."""
 
-SHORT_LIST = 32
+SHORT_LIST = 8
 """Up to this length a posting list is read whole; finding a range costs as much."""
+
+_FEW = 50
+"""Rows up to which a `Counter` takes longer to make than to fill."""
 
 NARROW_WORK = 1_000
 """Rows to read up to which a plain loop is faster than arrays."""
+
+IMPORT_WORK = 200_000
+"""The same where numpy would have to be imported first."""
 
 
 def search(
@@ -46,13 +50,27 @@ def search(
     """Return the best `k` neighbors among the rows of one moment, in order."""
     if k < 1 or (max_distance is not None and not max_distance >= 0):
         return []
-    found: list[Neighbor] = []
     exact = state.find(bytes.fromhex(fingerprint.schema_hash))
-    if exact != NO_ROW:
-        found = [Neighbor(distance=0.0, schema_hash=fingerprint.schema_hash)]
-        if k == 1:
-            return found
-        k -= 1
+    found = [] if exact == NO_ROW else [neighbor(0.0, fingerprint.schema_hash)]
+    if len(found) == k:
+        return found
+    k -= len(found)
+    evaluation = prepare(state, fingerprint, k, max_distance, skip=exact)
+    _search_sharing(evaluation)
+    evaluation.settle()
+    if evaluation.best.bound >= DISJOINT:
+        search_distant(evaluation)
+    return [*found, *evaluation.best.neighbors()]
+
+
+def prepare(
+    state: State,
+    fingerprint: SchemaFingerprint,
+    k: int,
+    max_distance: float | None,
+    skip: int,
+) -> Evaluation:
+    """Return an evaluation to which no row has been offered, and never is `skip`."""
     query = Query(fingerprint, state.vocabulary)
     bound = FARTHEST
     if max_distance is not None and max_distance < FARTHEST:
@@ -62,12 +80,7 @@ def search(
     enough = state.unsampled if query.sampled else state.live
     if bound > DISJOINT and enough > k:
         bound = DISJOINT
-    evaluation = Evaluation(state, query, Best(k, bound), skip=exact)
-    _search_sharing(evaluation)
-    evaluation.settle()
-    if evaluation.best.bound >= DISJOINT:
-        search_distant(evaluation)
-    return [*found, *evaluation.best.neighbors()]
+    return Evaluation(state, query, Best(k, bound), skip)
 
 
 def _search_sharing(evaluation: Evaluation) -> None:
@@ -80,31 +93,40 @@ def _search_sharing(evaluation: Evaluation) -> None:
     # Something has to be found first: what it costs is the bound from then on.
     read, work = 0, 0
     rows: list[int] = []
-    while read < to_read and (read < FIRST_LISTS or not rows):
-        work += lists[read][0]
-        if work > NARROW_WORK and evaluation.state.base.count:
+    while read < to_read and not rows:
+        end = min(max(read + 1, FIRST_LISTS), to_read)
+        work += sum([length for length, _ in lists[read:end]])
+        if _is_wide(evaluation, work):
             search_wide(evaluation, [key for _, key in lists])
             return
-        rows += _rows_with(evaluation, len(lists), lists[read : read + 1])
-        read += 1
+        rows += _rows_with(evaluation, len(lists), lists[read:end])
+        read = end
     if not rows:
         return
-    seen = Counter(rows).most_common()
-    first: set[int] = set()
+    counts = _counted(rows)
+    first: list[int] = []
     if read < to_read:
-        add_seen(evaluation, seen[: evaluation.best.k], len(lists) - read)
+        first = _most_frequent(counts, evaluation.best.k)
+        for row in first:
+            evaluation.add(row)
         evaluation.settle()
-        first.update([row for row, _ in seen[: evaluation.best.k]])
         to_read = lists_to_read(evaluation, len(lists))
     if read < to_read:
         work += sum([length for length, _ in lists[read:to_read]])
-        if work > NARROW_WORK and evaluation.state.base.count:
+        if _is_wide(evaluation, work):
             search_wide(evaluation, [key for _, key in lists])
             return
-        rows += _rows_with(evaluation, len(lists), lists[read:to_read])
+        for row in _rows_with(evaluation, len(lists), lists[read:to_read]):
+            counts[row] = counts.get(row, 0) + 1
         read = to_read
-        seen = Counter(rows).most_common()
-    add_seen(evaluation, seen, len(lists) - read, first)
+    add_seen(evaluation, counts, len(lists) - read, first)
+
+
+def _is_wide(evaluation: Evaluation, work: int) -> bool:
+    """Whether so many rows to read are worth arrays."""
+    if work <= NARROW_WORK or not evaluation.state.base.count:
+        return False
+    return work > IMPORT_WORK or has_numpy()
 
 
 def _posting_lists(evaluation: Evaluation) -> list[tuple[int, int]]:
@@ -115,7 +137,7 @@ def _posting_lists(evaluation: Evaluation) -> list[tuple[int, int]]:
     lists = []
     for key in evaluation.query.keys:
         length = offsets[key + 1] - offsets[key] if key < last else 0
-        if key in postings:
+        if postings and key in postings:
             length += len(postings[key])
         if length:
             lists.append((length, key))
@@ -139,6 +161,22 @@ def _rows_with(
             start = bisect_left(base.postings, reach[0], start, end)
             end = bisect_left(base.postings, reach[1], start, end)
         rows += base.postings[start:end].tolist()
-        if key in delta.postings:
+        if delta.postings and key in delta.postings:
             rows += delta.rows_with(key, state.visible)
     return rows
+
+
+def _counted(rows: list[int]) -> dict[int, int]:
+    """Return how often each row occurs."""
+    if len(rows) > _FEW:
+        return Counter(rows)
+    counts: dict[int, int] = {}
+    for row in rows:
+        counts[row] = counts.get(row, 0) + 1
+    return counts
+
+
+def _most_frequent(counts: dict[int, int], number: int) -> list[int]:
+    if number == 1:
+        return [max(counts, key=counts.__getitem__)]
+    return heapq.nlargest(number, counts, key=counts.__getitem__)

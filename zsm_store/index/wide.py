@@ -25,9 +25,20 @@ def search_wide(evaluation: Evaluation, keys: list[int]) -> None:
     search_base(evaluation, keys)
     evaluation.settle()
     # The delta is small, and the bound is by now nearly what it will be.
+    search_delta(evaluation, keys)
+
+
+def search_delta(evaluation: Evaluation, keys: list[int]) -> None:
+    """Take every row of the delta into account that may be near enough.
+
+    Parameters
+    ----------
+    keys
+        Keys of the query that any row holds, the rarest first or last.
+    """
     state = evaluation.state
     to_read = lists_to_read(evaluation, len(keys))
     rows: list[int] = []
     for key in keys[:to_read]:
         rows += state.delta.rows_with(key, state.visible)
-    add_seen(evaluation, Counter(rows).most_common(), len(keys) - to_read)
+    add_seen(evaluation, Counter(rows), len(keys) - to_read)

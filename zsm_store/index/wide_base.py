@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zsm_store.index.costs import STRUCTURE_WEIGHT
 from zsm_store.index.pruning import add_seen, lists_to_read, rows_in_reach
+from zsm_store.index.ragged import counted
 from zsm_store.index.wide_evaluation import add_all
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from zsm_store.index.base import Base
     from zsm_store.index.evaluation import Evaluation
 
-    Rows = NDArray[np.int32]
+    Rows = NDArray[np.signedinteger[Any]]
     Counts = NDArray[np.int64]
 
 _FIRST_WORK = 500
@@ -50,7 +51,7 @@ def search_base(evaluation: Evaluation, keys: list[int]) -> None:
             parts.append(_posting_list(base, keys[read], reach))
             work += len(parts[-1])
             read += 1
-        rows, counts = _counted(parts)
+        rows, counts = counted(np.concatenate(parts))
         enough *= _GROWTH
         if read < to_read and len(rows):
             _tighten(evaluation, rows, counts)
@@ -63,35 +64,29 @@ def search_base(evaluation: Evaluation, keys: list[int]) -> None:
         # reading those.
         counts = counts + _is_in(rows, _posting_list(base, unread.pop(0), None))
     if len(rows) <= _FEW:
-        seen = sorted(
-            zip(rows.tolist(), counts.tolist(), strict=True),
-            key=lambda entry: -entry[1],
-        )
+        seen = dict(zip(rows.tolist(), counts.tolist(), strict=True))
         add_seen(evaluation, seen, len(unread))
     else:
-        add_all(evaluation, rows, structure_costs(evaluation, rows, counts))
+        add_all(evaluation, rows, _costs(evaluation, rows, counts))
 
 
 def structure_costs(
-    evaluation: Evaluation, rows: Rows, overlaps: Counts
+    base: Base, rows: Rows, count: Counts | int, overlaps: Counts
 ) -> NDArray[np.float32]:
-    """Return the cost of rows by their overlap with the query, as `COSTS` does."""
-    offsets = np.asarray(evaluation.state.base.offsets)
+    """Return the cost of rows by what they share with `count` fields, as `COSTS` does.
+
+    `overlaps` that are larger than a row count as the whole row.
+    """
+    offsets = np.asarray(base.offsets)
     sizes = offsets[rows + 1].astype(np.int64) - offsets[rows]
     overlaps = np.minimum(overlaps, sizes)
-    unions = sizes + evaluation.query.count - overlaps
-    jaccard = overlaps.astype(np.float32) / unions.astype(np.float32)
+    jaccard = overlaps.astype(np.float32) / (sizes + count - overlaps).astype(
+        np.float32
+    )
     costs: NDArray[np.float32] = (np.float32(1) - jaccard) * np.float32(
         STRUCTURE_WEIGHT
     )
     return costs
-
-
-def unsampled_by_digest(base: Base) -> list[int]:
-    """Return the rows without statistics by rising digest."""
-    rows = np.asarray(base.by_digest)
-    unsampled: list[int] = rows[np.asarray(base.sampled)[rows] == 0].tolist()
-    return unsampled
 
 
 def _posting_list(base: Base, key: int, reach: tuple[int, int] | None) -> Rows:
@@ -105,22 +100,16 @@ def _posting_list(base: Base, key: int, reach: tuple[int, int] | None) -> Rows:
     return rows[first:after]
 
 
-def _counted(parts: list[Rows]) -> tuple[Rows, Counts]:
-    """Return the rows in `parts`, rising, and in how many parts each of them is."""
-    rows = np.concatenate(parts)
-    rows.sort()
-    is_first = np.empty(len(rows), np.bool_)
-    is_first[:1] = True
-    np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
-    starts = np.flatnonzero(is_first)
-    return rows[starts], np.diff(starts, append=len(rows))
+def _costs(evaluation: Evaluation, rows: Rows, overlaps: Counts) -> NDArray[np.float32]:
+    count = evaluation.query.count
+    return structure_costs(evaluation.state.base, rows, count, overlaps)
 
 
 def _tighten(evaluation: Evaluation, rows: Rows, counts: Counts) -> None:
     """Compute the distance of those rows that seem to be nearest."""
     guesses = max(evaluation.best.k, _GUESSES)
     if len(rows) > guesses:
-        costs = structure_costs(evaluation, rows, counts)
+        costs = _costs(evaluation, rows, counts)
         rows = rows[np.argpartition(costs, guesses)[:guesses]]
     for row in rows.tolist():
         evaluation.add(row)
@@ -131,7 +120,7 @@ def _near_enough(
     evaluation: Evaluation, rows: Rows, counts: Counts, unread: int
 ) -> tuple[Rows, Counts]:
     """Return the rows that are within the bound if they are in all unread lists."""
-    costs = structure_costs(evaluation, rows, counts + unread)
+    costs = _costs(evaluation, rows, counts + unread)
     near = costs <= np.float32(evaluation.best.bound)
     return rows[near], counts[near]
 

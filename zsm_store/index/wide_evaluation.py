@@ -39,8 +39,16 @@ def offer_all(evaluation: Evaluation, rows: Rows, distances: Floats) -> None:
     best, state = evaluation.best, evaluation.state
     near = distances <= np.float32(best.bound)
     rows, distances = rows[near], distances[near]
-    # Equal distances by rank, so that the first one refused ends it.
-    order = np.lexsort((np.asarray(state.base.ranks)[rows], distances))
+    # One number by which rows sort as neighbors do: float32 from 0 on as their bits.
+    ranks = np.asarray(state.base.ranks)[rows]
+    places = distances.view(np.uint32).astype(np.uint64) << np.uint64(32)
+    places |= ranks.astype(np.uint64)
+    # No more than that, even if all that are dead or to be skipped come first.
+    enough = best.k + len(state.deaths) + 1
+    if len(places) > enough:
+        first = np.argpartition(places, enough)[:enough]
+        rows, distances, places = rows[first], distances[first], places[first]
+    order = np.argsort(places)
     for row, distance in zip(
         rows[order].tolist(), distances[order].tolist(), strict=True
     ):
