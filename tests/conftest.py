@@ -106,6 +106,18 @@ def _no_leaks() -> Iterator[None]:
         time.sleep(0.01)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep index caches of tests, and of processes they start, out of the user's."""
+    before = os.environ.get("ZSM_CACHE_DIR")
+    os.environ["ZSM_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["ZSM_CACHE_DIR"]
+    else:
+        os.environ["ZSM_CACHE_DIR"] = before
+
+
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
     """Return the folder of the Rust library's vectors; read only."""

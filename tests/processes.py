@@ -25,6 +25,9 @@ import os, sys
 import filelock, numpy
 from tests.examples import *
 from zsm_store import *
+import pkgutil, zsm_store
+for module in pkgutil.walk_packages(zsm_store.__path__, "zsm_store."):
+    __import__(module.name)
 from zsm_store.storage.directory import ArtifactDirectory
 from zsm_store.storage.atomic import make_directory
 from pathlib import Path

@@ -284,7 +284,9 @@ class DirectoryMachine(RegistryMachine):
 
         What others overwrite, or change in a fan-out folder, shows only then.
         """
-        self.registry._catalog._entries = {}
+        view = self.registry._catalog._view
+        if view is not None:
+            view.listing.state = None
 
     @rule()
     def reopen(self) -> None:

@@ -203,8 +203,9 @@ def test_directory_in_the_way_is_not_replaced(
 def test_existing_staging_file_is_never_written_into(
     staging_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secrets.token_hex", lambda _: "same")
-    (staging_dir / "name.same").symlink_to(staging_dir / "elsewhere")
+    monkeypatch.setattr(os, "urandom", lambda count: b"\xab" * count)
+    same = f"name.{'ab' * 8}"
+    (staging_dir / same).symlink_to(staging_dir / "elsewhere")
     with pytest.raises(StorageError), staged((NEW,), "name", staging_dir):
         pytest.fail("wrote through a link")
     assert not (staging_dir / "elsewhere").exists()

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import logging
 import threading
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -16,16 +18,19 @@ from tests.examples import (
     trained,
 )
 from zsm_store import ColdStart, SchemaRegistry, StorageError, WarmLoad
-from zsm_store.errors import ArtifactFormatError, ArtifactNotFoundError
+from zsm_store.errors import ArtifactFormatError, ArtifactNotFoundError, ZsmError
 from zsm_store.index.scan import ScanIndex
 from zsm_store.registry.catalog import Catalog
 from zsm_store.registry.memory_store import MemoryStore
+from zsm_store.registry.store import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator
     from pathlib import Path
 
     from zsm_store import ModelArtifact, Schema, SchemaFingerprint
+    from zsm_store.codec.artifact_json import IndexEntry
+    from zsm_store.registry.catalog import View
 
 KEY = trained().schema_hash
 
@@ -41,11 +46,19 @@ class RecordingStore(MemoryStore):
     def put(self, artifact: ModelArtifact) -> None:
         self.save(artifact, if_match=None, if_absent=False)
 
-    def load(self, schema_hash: str, *, listed: bool = False) -> ModelArtifact:
-        self.loads.append(schema_hash)
-        if schema_hash in self.failures:
-            raise self.failures[schema_hash]
-        return super().load(schema_hash, listed=listed)
+    def index_entries(
+        self, schema_hashes: Iterable[str]
+    ) -> Iterator[tuple[str, Hashable, IndexEntry | Exception]]:
+        for key, version, entry in super().index_entries(schema_hashes):
+            self.loads.append(key)
+            failure = self.failures.get(key)
+            if failure is not None and not isinstance(failure, ZsmError):
+                raise failure
+            yield key, version, failure or entry
+
+
+def is_in(catalog: Catalog, schema_hash: str) -> bool:
+    return schema_hash in catalog.view().moment
 
 
 @pytest.fixture
@@ -55,15 +68,15 @@ def store() -> RecordingStore:
 
 @pytest.fixture
 def catalog(store: RecordingStore) -> Catalog:
-    return Catalog(store, ScanIndex())
+    return Catalog(store, ScanIndex)
 
 
 def test_only_what_is_new_is_loaded(store: RecordingStore, catalog: Catalog) -> None:
     store.put(trained(BRP))
     store.put(trained(SIM))
-    assert len(catalog) == 2
+    assert len(catalog.view().moment) == 2
     store.loads.clear()
-    assert len(catalog) == 2
+    assert len(catalog.view().moment) == 2
     assert store.loads == []
     store.put(trained(BRP, em_iterations=9))
     catalog.refresh()
@@ -72,10 +85,10 @@ def test_only_what_is_new_is_loaded(store: RecordingStore, catalog: Catalog) -> 
 
 def test_what_is_deleted_is_forgotten(store: RecordingStore, catalog: Catalog) -> None:
     store.put(trained(tag="t"))
-    assert KEY in catalog
+    assert is_in(catalog, KEY)
     assert catalog.tagged("t") == [KEY]
     store.delete(KEY, if_match=None)
-    assert KEY not in catalog
+    assert not is_in(catalog, KEY)
     assert catalog.tagged("t") == []
 
 
@@ -94,22 +107,22 @@ def test_damage_is_looked_at_once_and_again_when_the_file_changes(
     store.failures[KEY] = ArtifactFormatError("ZSM012", "not JSON")
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            assert KEY not in catalog
+            assert not is_in(catalog, KEY)
     assert store.loads == [KEY]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     store.failures.clear()
     store.put(trained(em_iterations=2))
-    assert KEY in catalog
+    assert is_in(catalog, KEY)
 
 
 def test_damage_of_a_new_version_takes_the_old_one_out_of_service(
     store: RecordingStore, catalog: Catalog
 ) -> None:
     store.put(trained(tag="t"))
-    assert KEY in catalog
+    assert is_in(catalog, KEY)
     store.put(trained(tag="t", em_iterations=2))
     store.failures[KEY] = ArtifactFormatError("ZSM012", "not JSON")
-    assert KEY not in catalog
+    assert not is_in(catalog, KEY)
     assert catalog.tagged("t") == []
 
 
@@ -119,18 +132,9 @@ def test_unreadable_file_is_tried_again(
     store.put(trained())
     store.put(trained(SIM))
     store.failures[KEY] = StorageError.of("read", "x", OSError(5, "broken"))
-    assert len(catalog) == 1
+    assert len(catalog.view().moment) == 1
     store.failures.clear()
-    assert len(catalog) == 2
-
-
-def test_deletion_between_list_and_load_is_no_error(
-    store: RecordingStore, catalog: Catalog, caplog: pytest.LogCaptureFixture
-) -> None:
-    store.put(trained())
-    store.failures[KEY] = ArtifactNotFoundError(KEY)
-    assert KEY not in catalog
-    assert not caplog.records
+    assert len(catalog.view().moment) == 2
 
 
 def test_error_while_loading_leaves_nothing_half_done(
@@ -141,69 +145,219 @@ def test_error_while_loading_leaves_nothing_half_done(
     with pytest.raises(KeyboardInterrupt):
         catalog.refresh()
     store.failures.clear()
-    assert KEY in catalog
+    assert is_in(catalog, KEY)
 
 
-def test_same_object_of_entries_means_no_change(catalog: Catalog) -> None:
+def test_listing_that_holds_is_not_listed_again() -> None:
     class Frozen(RecordingStore):
-        frozen: Mapping[str, str] | None = None
-
-        def entries(
-            self, known: Mapping[str, Hashable] | None = None
-        ) -> Mapping[str, str]:
-            if self.frozen is None:
-                self.frozen = super().entries(known)
-            return self.frozen
+        def holds(self, listing: Listing) -> bool:  # noqa: ARG002  # whatever it is
+            return True
 
     store = Frozen()
     store.put(trained())
-    catalog = Catalog(store, ScanIndex())
-    assert len(catalog) == 1
+    catalog = Catalog(store, ScanIndex)
+    assert len(catalog.view().moment) == 1
     store.loads.clear()
     store.put(trained(SIM))
-    assert len(catalog) == 1
+    assert len(catalog.view().moment) == 1
     assert store.loads == []
+
+
+def test_who_asks_for_tags_gets_no_index() -> None:
+    store = RecordingStore()
+    store.put(trained(tag="t"))
+
+    def no_index() -> NoReturn:
+        raise AssertionError
+
+    catalog = Catalog(store, no_index)
+    assert catalog.tagged("t") == [KEY]
+    assert catalog.tagged("t") == [KEY]
+    assert store.loads == [KEY]
+
+
+def test_what_was_loaded_for_its_tag_is_found_by_lookups_too() -> None:
+    store = RecordingStore()
+    store.put(trained(tag="t"))
+    catalog = Catalog(store, ScanIndex)
+    assert catalog.tagged("t") == [KEY]
+    store.put(trained(SIM, tag="t"))
+    assert catalog.tagged("t") == sorted([KEY, trained(SIM).schema_hash])
+    store.delete(trained(SIM).schema_hash, if_match=None)
+    assert is_in(catalog, KEY)
+    assert len(catalog.view().moment) == 1
+
+
+def test_own_changes_are_known_before_anybody_asks() -> None:
+    store = RecordingStore()
+    registry = SchemaRegistry(store)
+    assert len(registry) == 0
+    registry.save(trained(tag="t"))
+    index = registry._catalog._index
+    assert index is not None
+    assert KEY in index
+    assert registry.resolve("t") == KEY
+    assert len(registry) == 1
+    assert store.loads == []
+    registry.delete(KEY)
+    assert KEY not in index
+    with pytest.raises(ArtifactNotFoundError):
+        registry.resolve("t")
 
 
 def test_lookup_of_one_thread_sees_what_another_thread_is_loading_anew() -> None:
     # A retrained artifact is never absent: not even while one thread reads its new
-    # version, for a thread that has refreshed before and searches now.
+    # version, for a thread that has looked at the store before and searches now.
     store = RecordingStore()
     store.put(trained())
     registry = SchemaRegistry(store)
     assert isinstance(registry.lookup_startup_mode(fingerprint()), WarmLoad)
-    index = registry._catalog._index
-    refreshed, reloading, searched = (threading.Event() for _ in range(3))
-    nearest, load = index.nearest, store.load
+    catalog = registry._catalog
+    viewed, reloading, searched = (threading.Event() for _ in range(3))
+    view, index_entries = catalog.view, store.index_entries
     main = threading.current_thread()
     modes = []
 
-    def search_late(*given: object, **named: object) -> object:
-        if threading.current_thread() is not main and not refreshed.is_set():
-            refreshed.set()
+    def view_early(*given: object) -> View:
+        found = view(*given)  # type: ignore[arg-type]
+        if threading.current_thread() is not main and not viewed.is_set():
+            viewed.set()
             # As long as this may take: until the other thread is in the middle.
             reloading.wait(0.5)
-        return nearest(*given, **named)  # type: ignore[arg-type]
+        return found
 
-    def load_slowly(schema_hash: str, *, listed: bool = False) -> ModelArtifact:
+    def load_slowly(
+        keys: Iterable[str],
+    ) -> Iterator[tuple[str, Hashable, IndexEntry | Exception]]:
         if threading.current_thread() is main and not reloading.is_set():
             reloading.set()
             searched.wait(0.5)
-        return load(schema_hash, listed=listed)
+        return index_entries(keys)
 
     def look() -> None:
         modes.append(registry.lookup_startup_mode(fingerprint()))
         searched.set()
 
-    index.nearest = search_late  # type: ignore[method-assign]
+    catalog.view = view_early  # type: ignore[method-assign]
     thread = threading.Thread(target=look)
     thread.start()
-    assert refreshed.wait(10)
+    assert viewed.wait(10)
     store.put(trained(em_iterations=2))
-    store.load = load_slowly  # type: ignore[method-assign]
+    store.index_entries = load_slowly  # type: ignore[method-assign]
     modes.append(registry.lookup_startup_mode(fingerprint()))
     thread.join()
     assert not [mode for mode in modes if isinstance(mode, ColdStart)]
+
+
+class Disturbed(RecordingStore):
+    """Changes once, between the listing and the reading of what was listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change: Callable[[], object] | None = None
+
+    def index_entries(
+        self, schema_hashes: Iterable[str]
+    ) -> Iterator[tuple[str, Hashable, IndexEntry | Exception]]:
+        change, self.change = self.change, None
+        if change is not None:
+            change()
+        return super().index_entries(schema_hashes)
+
+
+def test_what_changes_while_it_is_loaded_is_not_mixed_with_what_did_not() -> None:
+    # {A} -> save B -> replace A by something far: a listing of before and an artifact
+    # of afterwards show neither the near A nor the near B.
+    store = Disturbed()
+    wanted = sampled(BRP_WITH_PHONE, 0.0, 10)
+    catalog = Catalog(store, ScanIndex)
+    store.put(trained(sampled(BRP, 0.0, 10)))
+
+    def change() -> None:
+        store.put(trained(wanted))
+        store.put(trained(sampled(BRP, 1.0, 0)))
+
+    store.change = change
+    [found] = catalog.view().moment.nearest(wanted, 1)
+    assert found.schema_hash == wanted.schema_hash
+
+
+def test_what_is_deleted_while_it_is_loaded_makes_the_catalog_look_again() -> None:
+    store = Disturbed()
+    catalog = Catalog(store, ScanIndex)
+    store.put(trained())
+
+    def change() -> None:
+        store.put(trained(SIM))
+        store.delete(KEY, if_match=None)
+
+    store.change = change
+    assert is_in(catalog, trained(SIM).schema_hash)
+    assert len(catalog.view().moment) == 1
+
+
+def test_what_is_listed_and_never_there_does_not_take_the_others_down(
+    store: RecordingStore, catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.put(trained())
+    store.put(trained(SIM))
+    store.failures[KEY] = ArtifactNotFoundError(KEY)
+    assert len(catalog.view().moment) == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    store.failures.clear()
+    assert is_in(catalog, KEY)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EBUSY, None])
+def test_what_a_network_drive_hides_for_a_while_is_waited_for(
+    store: RecordingStore, catalog: Catalog, number: int | None
+) -> None:
+    store.put(trained())
+    store.failures[KEY] = (
+        ArtifactNotFoundError(KEY)
+        if number is None
+        else StorageError.of("read", "x", OSError(number, "passes"))
+    )
+    threading.Timer(0.3, store.failures.clear).start()
+    assert is_in(catalog, KEY)
+    assert len(store.loads) > 3
+
+
+def test_version_that_cannot_be_told_from_a_later_one_is_loaded_again() -> None:
+    class Coarse(RecordingStore):
+        """Two changes may get the same version."""
+
+        granularity_s = 0.05
+
+        def holds(self, listing: Listing) -> bool:  # noqa: ARG002  # it never tells
+            return False
+
+        def entries(self, known: Listing | None = None) -> Listing:
+            found = super().entries(known)
+            return Listing(dict.fromkeys(found, "now"), found.state)
+
+        def index_entries(
+            self, schema_hashes: Iterable[str]
+        ) -> Iterator[tuple[str, Hashable, IndexEntry | Exception]]:
+            for key, _, entry in super().index_entries(schema_hashes):
+                yield key, "now", entry
+
+        def unsettled(self, listing: Listing, schema_hashes: set[str]) -> set[str]:  # noqa: ARG002  # all of them
+            return schema_hashes
+
+    store = Coarse()
+    catalog = Catalog(store, ScanIndex)
+    store.put(trained(sampled(BRP, 0.0, 10)))
+    catalog.refresh()
+    store.put(trained(sampled(BRP, 1.0, 0)))
+    far = sampled(BRP, 1.0, 0)
+    wanted = replace(far, schema_hash="f" * 64)
+    assert catalog.view().moment.nearest(wanted, 1)[0].distance == 0.0
+    time.sleep(0.06)
+    catalog.refresh()
+    store.loads.clear()
+    catalog.refresh()
+    assert store.loads == [], "by now another change has another version"
 
 
 def sampled(of: Schema, null_rate: float, cardinality: int) -> SchemaFingerprint:
@@ -225,14 +379,14 @@ def test_neighbor_that_moved_away_since_it_was_ranked_is_ranked_again() -> None:
         store.put(artifact)
     assert [one.artifact for one in registry.nearest(wanted, 2)] == [near, farther]
     moved = trained(sampled(BRP, 1.0, 0))
-    load = store.load
+    load = store.load_version
 
-    def load_after_it_moved(schema_hash: str, *, listed: bool = False) -> ModelArtifact:
-        store.load = load  # type: ignore[method-assign]
+    def load_after_it_moved(schema_hash: str, version: str) -> ModelArtifact | None:
+        store.load_version = load  # type: ignore[method-assign]
         store.put(moved)
-        return load(schema_hash, listed=listed)
+        return load(schema_hash, version)
 
-    store.load = load_after_it_moved  # type: ignore[method-assign]
+    store.load_version = load_after_it_moved  # type: ignore[assignment]
     assert [one.artifact for one in registry.nearest(wanted, 2)] == [farther, moved]
 
 
@@ -242,10 +396,7 @@ def test_registry_that_never_rests_is_an_error_and_no_wrong_answer() -> None:
     store.put(trained())
     assert len(registry) == 1
 
-    def gone(schema_hash: str, *, listed: bool = False) -> ModelArtifact:  # noqa: ARG001  # as the store calls it
-        raise ArtifactNotFoundError(schema_hash)
-
-    store.load = gone  # type: ignore[method-assign]
+    store.load_version = lambda *_: None  # type: ignore[method-assign]
     with pytest.raises(StorageError, match="changes faster than it can be read"):
         registry.lookup_startup_mode(fingerprint())
 

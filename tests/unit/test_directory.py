@@ -14,6 +14,7 @@ from tests.processes import read_only, run_as_nobody
 from zsm_store.errors import StorageError
 from zsm_store.storage import directory as module
 from zsm_store.storage.directory import STALE_STAGING_S, ArtifactDirectory
+from zsm_store.storage.listing import file_version, oddities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ def litter(directory: ArtifactDirectory) -> list[str]:
 def test_what_is_written_is_listed_and_read(directory: ArtifactDirectory) -> None:
     put(directory, B, b"b")
     put(directory, A, b"a")
-    assert list(directory.entries()) == [A, B]
+    assert sorted(directory.entries()) == [A, B]
     assert directory.read(A, limit=LIMIT) == b"a"
     assert directory.read(C, limit=LIMIT) is None
     assert litter(directory) == []
@@ -66,14 +67,15 @@ def test_layout_decides_where_a_file_lies(directory: ArtifactDirectory) -> None:
     put(directory, A, b"a")
     expected = place(directory, A, fan_out=directory.fan_out)
     assert expected.read_bytes() == b"a"
-    assert directory.entries()[A].path == str(expected)
+    assert directory.entries().keys() == {A}
+    assert directory.locate(A) == expected
 
 
 def test_both_layouts_are_read_at_once(directory: ArtifactDirectory) -> None:
     directory.path.mkdir()
     place(directory, A, fan_out=False).write_bytes(b"flat")
     place(directory, B, fan_out=True).write_bytes(b"fan")
-    assert list(directory.entries()) == [A, B]
+    assert sorted(directory.entries()) == [A, B]
     assert directory.read(A, limit=LIMIT) == b"flat"
     assert directory.read(B, limit=LIMIT) == b"fan"
 
@@ -84,8 +86,11 @@ def test_of_two_copies_the_one_in_the_registrys_layout_counts(
     copies = {fan: place(directory, A, fan_out=fan) for fan in (False, True)}
     for fan, path in copies.items():
         path.write_bytes(b"counts" if fan is directory.fan_out else b"old copy")
-    assert directory.entries()[A].path == str(copies[directory.fan_out])
-    assert directory.read(A, limit=LIMIT) == b"counts"
+    status = copies[directory.fan_out].stat()
+    version = file_version(status, in_folder=directory.fan_out)
+    assert directory.entries() == {A: version}
+    assert directory.read_changed(A, None, limit=LIMIT) == (version, b"counts")
+    assert directory.read_changed(A, version, limit=LIMIT) == (version, None)
 
 
 def test_writing_removes_the_copy_in_the_other_layout(
@@ -148,7 +153,7 @@ def test_missing_directory_is_empty_and_stays_missing(
     assert directory.read(A, limit=LIMIT) is None
     assert directory.read(A, limit=LIMIT, listed=True) is None
     assert directory.read_file("registry.json") is None
-    assert list(directory.oddities()) == []
+    assert list(oddities(directory.path)) == []
     assert directory.sweep(0) == 0
     assert not directory.path.exists()
 
@@ -247,7 +252,7 @@ def test_what_is_no_regular_file_is_never_read_or_followed(
     with pytest.raises(StorageError, match="cannot read"):
         directory.read(A, limit=LIMIT)
     assert directory.read(B, limit=LIMIT) == b"good"
-    [(path, code, message)] = directory.oddities()
+    [(path, code, message)] = oddities(directory.path)
     assert path == str(place(directory, A, fan_out=directory.fan_out))
     assert code == "ZSM002"
     assert "not served" in message
@@ -287,6 +292,23 @@ def test_folder_of_the_fan_out_is_not_followed_either(tmp_path: Path) -> None:
     assert (tmp_path / "outside" / f"{A}.json").read_bytes() == b"secret"
     with pytest.raises(StorageError):
         directory.read(A, limit=LIMIT)
+    with directory.locked():
+        assert not directory.delete(A)
+    assert (tmp_path / "outside" / f"{A}.json").read_bytes() == b"secret"
+
+
+def test_copy_in_a_linked_folder_is_left_alone(tmp_path: Path) -> None:
+    directory = ArtifactDirectory(tmp_path / "registry")
+    (tmp_path / "outside").mkdir()
+    outside = tmp_path / "outside" / f"{A}.json"
+    outside.write_bytes(b"secret")
+    directory.path.mkdir()
+    (directory.path / "aa").symlink_to(tmp_path / "outside")
+    put(directory, A, b"flat")
+    assert outside.exists()
+    with directory.locked():
+        assert directory.delete(A)
+    assert outside.read_bytes() == b"secret"
 
 
 def test_oddities_say_what_is_wrong_with_each(directory: ArtifactDirectory) -> None:
@@ -298,7 +320,7 @@ def test_oddities_say_what_is_wrong_with_each(directory: ArtifactDirectory) -> N
     (directory.path / "notes.json").write_bytes(b"not like an artifact at all")
     found = {
         path.removeprefix(f"{directory.path}{os.sep}"): (code, message)
-        for path, code, message in directory.oddities()
+        for path, code, message in oddities(directory.path)
     }
     assert {path: code for path, (code, _) in found.items()} == {
         f"{'B' * 64}.json": "ZSM001",
@@ -345,16 +367,16 @@ def test_passing_error_of_a_network_drive_is_retried_but_not_for_ever(
 ) -> None:
     put(directory, A, b"x")
     left = failures
-    real = module.read_regular
+    real = module.open_regular
 
-    def read(path: Path, limit: int) -> bytes:
+    def open_regular(path: str) -> tuple[int, os.stat_result]:
         nonlocal left
         if left:
             left -= 1
             raise OSError(number, os.strerror(number))
-        return real(path, limit)
+        return real(path)
 
-    monkeypatch.setattr(module, "read_regular", read)
+    monkeypatch.setattr(module, "open_regular", open_regular)
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     if failures < 4:
         assert directory.read(A, limit=LIMIT) == b"x"

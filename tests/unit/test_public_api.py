@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import pickle
@@ -44,6 +45,41 @@ def test_public_names_are_sorted_and_there() -> None:
     assert len(set(zsm_store.__all__)) == len(zsm_store.__all__)
     for name in zsm_store.__all__:
         assert hasattr(zsm_store, name), name
+
+
+def test_type_checkers_read_the_same_names_from_the_same_modules() -> None:
+    assert zsm_store.__file__ is not None
+    tree = ast.parse(Path(zsm_store.__file__).read_text(encoding="utf-8"))
+    read = {
+        name.name: (statement.module or "").removeprefix("zsm_store.")
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.ImportFrom)
+        for name in statement.names
+        if (statement.module or "").startswith("zsm_store.")
+    }
+    assert read == zsm_store._DEFINED_IN
+    assert set(read) == set(zsm_store.__all__)
+
+
+def test_names_are_there_before_and_after_they_are_imported() -> None:
+    code = """
+import sys, zsm_store
+assert set(zsm_store.__all__) <= set(dir(zsm_store))
+assert "SchemaRegistry" not in vars(zsm_store)
+registry = zsm_store.SchemaRegistry
+assert vars(zsm_store)["SchemaRegistry"] is registry
+from zsm_store import *
+assert set(zsm_store.__all__) <= set(globals())
+assert SchemaRegistry is registry
+"""
+    ended = run(code)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_name_that_is_not_there_is_an_error_like_any_other() -> None:
+    with pytest.raises(AttributeError, match="module 'zsm_store' has no attribute 'x'"):
+        zsm_store.x  # noqa: B018  # asking is the test
+    assert not hasattr(zsm_store, "import_everything")
 
 
 def named(error: Exception) -> str:

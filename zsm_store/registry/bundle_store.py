@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from zsm_store.codec import artifact_json
+from zsm_store.codec.artifact_json import IndexEntry
 from zsm_store.codec.bundle import Bundle
 from zsm_store.errors import (
     ArtifactNotFoundError,
@@ -15,13 +16,15 @@ from zsm_store.errors import (
     InvalidArtifactError,
     ReadOnlyRegistryError,
     StorageError,
+    ZsmError,
 )
 from zsm_store.registry.checks import artifact_problems
 from zsm_store.registry.problem import Problem
+from zsm_store.registry.store import Listing
 from zsm_store.storage.file_source import FileSource
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -35,23 +38,57 @@ class BundleStore:
         self._path = path
         self._lock = threading.Lock()
         self._closed = False
-        self._source, self._bundle, self._entries = self._open()
+        self._source, self._bundle = self._open()
 
     @property
     def location(self) -> str:
         """The bundle's path."""
         return str(self._path)
 
-    def entries(
-        self,
-        known: Mapping[str, Hashable] | None = None,  # noqa: ARG002  # nothing is cheaper
-    ) -> Mapping[str, str]:
-        """Return the keys; the same object until the file is replaced."""
-        return self._current()[1]
+    granularity_s = 0.0
+
+    def entries(self, known: Listing | None = None) -> Listing:  # noqa: ARG002  # nothing is cheaper
+        """Return the keys; all have the version of the bundle."""
+        source, bundle = self._current()
+        version = str(source.identity)
+        try:
+            return Listing(dict.fromkeys(bundle.keys(), version), source)
+        except BundleFormatError as error:
+            self._damaged(error)
+
+    def holds(self, listing: Listing) -> bool:
+        """Whether the bundle is still the one that was listed."""
+        return listing.state is self._current()[0]
+
+    def unsettled(self, listing: Listing, schema_hashes: set[str]) -> set[str]:  # noqa: ARG002  # a bundle is replaced as a whole
+        """Return nothing."""
+        return set()
+
+    def index_entries(
+        self, schema_hashes: Iterable[str]
+    ) -> Iterator[tuple[str, Hashable, IndexEntry | Exception]]:
+        """Yield fingerprints and tags."""
+        for key in schema_hashes:
+            version = str(self._current()[0].identity)
+            try:
+                artifact = self.load(key)
+            except ZsmError as error:
+                yield key, version, error
+            else:
+                yield key, version, IndexEntry(artifact.fingerprint, artifact.tag)
+
+    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+        """Decode one entry, if the bundle has not been replaced."""
+        try:
+            artifact = self.load(schema_hash)
+        except (ArtifactNotFoundError, BundleFormatError):
+            return None
+        # Afterwards: it must have been this bundle all the time.
+        return artifact if version == str(self._current()[0].identity) else None
 
     def load(self, schema_hash: str, *, listed: bool = False) -> ModelArtifact:  # noqa: ARG002  # a bundle does not change while it is read
         """Decode one entry. What breaks a rule of the model is never served."""
-        bundle = self._current()[0]
+        bundle = self._current()[1]
         try:
             artifact = bundle.read(schema_hash)
             artifact.params.validate()
@@ -85,7 +122,7 @@ class BundleStore:
     def verify(self) -> Iterator[Problem]:
         """Decode everything and check hashes and digests."""
         path = str(self._path)
-        bundle = self._current()[0]
+        bundle = self._current()[1]
         try:
             for artifact in bundle:
                 try:
@@ -106,8 +143,12 @@ class BundleStore:
         self._closed = True
         self._source.close()
 
-    def _current(self) -> tuple[Bundle, Mapping[str, str]]:
-        """Return the bundle that the path names now."""
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""
+        self._lock = threading.Lock()
+
+    def _current(self) -> tuple[FileSource, Bundle]:
+        """Return the file that the path names now, and the bundle in it."""
         if self._closed:
             closed = OSError(errno.EBADF, "the registry was closed")
             raise StorageError.of("use", self._path, closed)
@@ -115,17 +156,15 @@ class BundleStore:
             if not self._source.is_current():
                 # The old source is not closed: another thread may be reading from it.
                 # It closes itself when the last one lets go.
-                self._source, self._bundle, self._entries = self._open()
-            return self._bundle, self._entries
+                self._source, self._bundle = self._open()
+            return self._source, self._bundle
 
-    def _open(self) -> tuple[FileSource, Bundle, Mapping[str, str]]:
+    def _open(self) -> tuple[FileSource, Bundle]:
         source = FileSource(self._path)
         try:
-            bundle = Bundle(source)
-            entries = dict.fromkeys(bundle.keys(), str(source.identity))
+            return source, Bundle(source)
         except BundleFormatError as error:
             self._damaged(error)
-        return source, bundle, entries
 
     def _damaged(self, error: BundleFormatError) -> NoReturn:
         error.source = self._path

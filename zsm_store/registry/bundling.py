@@ -138,7 +138,7 @@ def _usable(
     store: ArtifactStore, entries: Mapping[str, Hashable]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     good, skipped = [], []
-    for key in entries:
+    for key in sorted(entries):
         try:
             artifact_json.digest(store.load(key, listed=True))
         except FormatError as error:

@@ -2,142 +2,290 @@
 
 from __future__ import annotations
 
-import logging
+import errno
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
-from zsm_store.errors import ArtifactNotFoundError, FormatError, StorageError
+from zsm_store.errors import StorageError
+from zsm_store.registry.loading import Loading
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterator
+    from pathlib import Path
 
-    from zsm_store.index.interface import FingerprintIndex
-    from zsm_store.model.distance import Neighbor
+    from zsm_store.index.interface import FingerprintIndex, IndexMoment
     from zsm_store.model.fingerprint import SchemaFingerprint
-    from zsm_store.registry.store import ArtifactStore
+    from zsm_store.registry.index_cache import IndexCache
+    from zsm_store.registry.store import ArtifactStore, Listing
 
-logger = logging.getLogger(__name__)
+_ROUNDS = 100
+"""How often what was just listed may change before it is loaded."""
+_PATIENCE_S = 2.0
+"""How long a call waits for what is listed and cannot be read: on network drives that
+is over after a second or two."""
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.001, 0.05
+"""Between two tries, from the second one on."""
 
-_MAY_BE_UNFINISHED_S = 60.0
-"""How long a damaged file is watched for somebody finishing it."""
+
+class View(NamedTuple):
+    """What can be served of a store at one moment."""
+
+    listing: Listing
+    """Versions of all artifacts, damaged ones included."""
+    moment: IndexMoment
+    """The index of those that can be served, in just these versions."""
 
 
 class Catalog:
     """Fingerprints and tags of the artifacts that can be served.
 
-    Nothing is trusted between two calls: every answer first asks the store whether what
-    it listed still holds, else compares the versions of all entries with those it has
+    Nothing is trusted between two calls: each first asks the store whether what it
+    listed still holds, else compares the versions of all entries with those it has
     seen, and loads what is new.
+
+    Parameters
+    ----------
+    store
+        Where the artifacts are.
+    new_index
+        Makes an empty index, when one is first needed; `RareFirstIndex` by default.
+    cached
+        The registry whose index is kept for other processes. None for none.
     """
 
-    def __init__(self, store: ArtifactStore, index: FingerprintIndex) -> None:
-        self._store = store
-        self._index = index
-        self._lock = threading.Lock()
-        self._entries: Mapping[str, Hashable] = {}
-        self._versions: dict[str, Hashable] = {}
-        self._tags: dict[str, str] = {}
-        self._relist_until = 0.0
-
-    def nearest(
+    def __init__(
         self,
-        fingerprint: SchemaFingerprint,
-        k: int,
-        max_distance: float | None = None,
+        store: ArtifactStore,
+        new_index: Callable[[], FingerprintIndex] | None = None,
         *,
-        relist: bool = False,
-    ) -> list[Neighbor]:
-        """Return up to `k` neighbors that are stored now. Raises like `refresh`.
+        cached: Path | None = None,
+    ) -> None:
+        self._store = store
+        self._new_index = new_index or _rare_first_index
+        self._cached = cached
+        self._lock = threading.Lock()
+        self._begin_anew()
+
+    def view(self, suspects: Collection[str] = ()) -> View:
+        """Return what can be served at some moment during the call.
 
         Parameters
         ----------
-        fingerprint, k, max_distance
-            As in `FingerprintIndex.nearest`.
-        relist
-            Look at every entry, even if nothing seems to have changed: a file that is
-            edited in place does not show in the state of its directory.
-        """
-        # All under one lock: another thread's refresh replaces an artifact by first
-        # forgetting it, and a search in between would not find what was saved long ago.
-        with self._lock:
-            self._refresh(relist=relist)
-            return self._index.nearest(fingerprint, k, max_distance)
-
-    def tagged(self, tag: str) -> list[str]:
-        """Return the hashes of the artifacts with a tag. Raises like `refresh`."""
-        with self._lock:
-            self._refresh()
-            return [key for key, found in self._tags.items() if found == tag]
-
-    def count(self) -> int:
-        """Return the number of artifacts as of the last answer."""
-        return len(self._index)
-
-    def __len__(self) -> int:
-        with self._lock:
-            self._refresh()
-            return len(self._index)
-
-    def __contains__(self, schema_hash: object) -> bool:
-        with self._lock:
-            self._refresh()
-            return schema_hash in self._index
-
-    def refresh(self) -> None:
-        """Bring the index in step with the store.
+        suspects
+            Artifacts to load again, even if nothing seems to have changed.
 
         Raises
         ------
         StorageError
-            The store cannot be listed. One bad artifact is only skipped, with a line in
-            the log.
+            The store cannot be listed, or changes faster than that. One bad artifact is
+            only skipped, with a line in the log.
         """
+        # Before the look at the store: what is returned must be what was found to hold,
+        # whatever other threads do to the index meanwhile. No lock is needed for that.
+        view = self._view
+        if (
+            view is not None
+            and not suspects
+            and not self._is_relist_due()
+            and self._store.holds(view.listing)
+        ):
+            return view
         with self._lock:
-            self._refresh()
+            return self._renewed_view(set(suspects))
 
-    def _refresh(self, *, relist: bool = False) -> None:
-        relist = relist or time.monotonic() < self._relist_until
-        entries = self._store.entries(None if relist else self._entries)
-        if entries is self._entries and not relist:
+    def tagged(self, tag: str) -> list[str]:
+        """Return the hashes of the artifacts with a tag. Raises like `view`."""
+        with self._lock:
+            if self._view is not None:
+                self._renewed_view(set())
+            else:  # who only wants to know the tags gets no index
+                self._take_in(self._listed(None), indexed=False)
+            return sorted(key for key, found in self._tags.items() if found == tag)
+
+    def refresh(self) -> None:
+        """Bring the index in step with the store. Raises like `view`."""
+        self.view()
+
+    def note_saved(
+        self, fingerprint: SchemaFingerprint, tag: str | None, version: Hashable
+    ) -> None:
+        """Take in what this process has saved, so that it need not be read again.
+
+        Nobody relies on it: the next answer compares versions as always. So it does not
+        wait either, while another thread loads a large registry.
+        """
+        key = fingerprint.schema_hash
+        with self._at_once() as index:
+            if index is not None and version is not None:
+                index.update([fingerprint], [])
+                self._versions[key] = version
+                self._tags.pop(key, None)
+                if tag is not None:
+                    self._tags[key] = tag
+                if self._store.granularity_s:
+                    self._unsettled[key] = time.monotonic()
+
+    def note_deleted(self, schema_hash: str) -> None:
+        """Forget what this process has deleted. See `note_saved`."""
+        with self._at_once() as index:
+            if index is not None:
+                index.update([], [schema_hash])
+                self._versions.pop(schema_hash, None)
+                self._tags.pop(schema_hash, None)
+
+    def close(self) -> None:
+        """Let go of everything; a later call begins anew."""
+        with self._lock:
+            self._begin_anew()
+
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""
+        is_half_done = self._lock.locked()
+        self._lock = threading.Lock()
+        if is_half_done:  # and whoever was at it does not exist here
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._view: View | None = None
+        self._index: FingerprintIndex | None = None
+        self._cache: IndexCache | None = None
+        self._versions: dict[str, Hashable] = {}
+        """What was loaded, damaged ones included."""
+        self._tags: dict[str, str] = {}
+        self._unindexed: set[str] = set()
+        """Loaded, but for their tags alone."""
+        self._unsettled: dict[str, float] = {}
+        """Loaded so soon after they changed that a further change might not show, and
+        when they were first seen like that."""
+        self._relist_until = 0.0
+        """Until when, on the monotonic clock, an unchanged listing proves nothing."""
+
+    @contextmanager
+    def _at_once(self) -> Iterator[FingerprintIndex | None]:
+        """Hold the lock and give the index, if both are to be had without waiting."""
+        if self._view is None or not self._lock.acquire(blocking=False):
+            yield None
             return
-        if self._relist_until == math.inf:  # whatever was unreadable is tried again
-            self._relist_until = 0.0
-        for schema_hash in self._versions.keys() - entries.keys():
-            self._forget(schema_hash)
-        for schema_hash, version in entries.items():
-            if self._versions.get(schema_hash) != version:
-                self._load(schema_hash, version)
-        self._entries = entries
-
-    def _load(self, schema_hash: str, version: Hashable) -> None:
-        # Forget first: whatever goes wrong, an old version is not served any more.
-        self._forget(schema_hash)
         try:
-            artifact = self._store.load(schema_hash, listed=True)
-        except ArtifactNotFoundError:  # deleted since it was listed
-            return
-        except StorageError as error:
-            # No version is noted: it may be readable a moment later.
-            logger.warning("skipped: %s", error)
-            self._relist_until = math.inf
-            return
-        except FormatError as error:
-            logger.warning("skipped: %s", error)
-            # Somebody may be writing it in place, which does not show in the directory.
-            self._relist_until = max(
-                self._relist_until, time.monotonic() + _MAY_BE_UNFINISHED_S
-            )
-        else:
-            self._index.put(artifact.fingerprint)
-            if artifact.tag is not None:
-                self._tags[schema_hash] = artifact.tag
-        # The version that was listed, not the one that was read: if the file changed in
-        # between, the next refresh sees a difference and loads it once more.
-        self._versions[schema_hash] = version
+            yield self._index
+        finally:
+            self._lock.release()
 
-    def _forget(self, schema_hash: str) -> None:
-        self._index.remove(schema_hash)
-        self._versions.pop(schema_hash, None)
-        self._tags.pop(schema_hash, None)
+    def _is_relist_due(self) -> bool:
+        return self._relist_until != 0 and time.monotonic() < self._relist_until
+
+    def _renewed_view(self, suspects: set[str]) -> View:
+        view = self._view
+        if (
+            view is not None
+            and not suspects
+            and not self._is_relist_due()
+            and self._store.holds(view.listing)
+        ):
+            return view
+        listing = None if view is None else view.listing
+        patient_until = time.monotonic() + _PATIENCE_S
+        loaded, wait_s = 0, 0.0
+        for _ in range(_ROUNDS):
+            is_patient = time.monotonic() < patient_until
+            listing = self._listed(listing)
+            loading = self._take_in(listing, suspects, is_patient=is_patient)
+            loaded += len(loading.versions)
+            if not loading.is_disturbed and self._index is not None:
+                self._view = View(listing, self._index.moment())
+                self._offer_to_cache(loaded)
+                return self._view
+            suspects = set()
+            if loading.is_waiting:
+                time.sleep(wait_s)
+                wait_s = min(2 * wait_s + _SHORTEST_WAIT_S, _LONGEST_WAIT_S)
+        busy = OSError(errno.EBUSY, "it changes faster than it can be read; try again")
+        raise StorageError.of("read", self._store.location, busy)
+
+    def _listed(self, known: Listing | None) -> Listing:
+        listing = self._store.entries(known)
+        if self._cache is None and self._cached is not None:
+            # Here: who only shows or lists artifacts needs neither index nor cache.
+            from zsm_store.registry.index_cache import IndexCache  # noqa: PLC0415
+
+            self._cache = IndexCache(self._cached)
+            restored = self._cache.restore(listing)
+            if restored is not None:
+                self._index, self._versions, self._tags = restored
+        return listing
+
+    def _take_in(
+        self,
+        listing: Listing,
+        suspects: Collection[str] = (),
+        *,
+        is_patient: bool = False,
+        indexed: bool = True,
+    ) -> Loading:
+        """Load what is new; everything changes at once, when all of it is loaded."""
+        seen_at = time.monotonic()
+        versions = self._versions
+        changed = {
+            key for key, version in listing.items() if versions.get(key) != version
+        }
+        todo = changed.union(suspects, self._unsettled)
+        if indexed:
+            todo |= self._unindexed
+        todo &= listing.keys()
+        removed = versions.keys() - listing.keys()
+        loading = Loading(self._store, listing, is_patient=is_patient)
+        loading.unusable.update(removed)
+        fingerprints = loading.fingerprints(todo)
+        if indexed:
+            if self._index is None:
+                self._index = self._new_index()
+            # It asks for what is unusable when it has seen all that is usable.
+            self._index.update(fingerprints, loading.dropped())
+            self._unindexed.clear()
+        else:
+            for _ in fingerprints:
+                pass
+            self._unindexed |= todo
+        for key in todo | removed:
+            versions.pop(key, None)
+            self._tags.pop(key, None)
+        versions.update(loading.versions)
+        self._tags.update(loading.tags)
+        self._note_unsettled(listing, changed, seen_at)
+        # What was unreadable was tried again.
+        before = 0.0 if self._relist_until == math.inf else self._relist_until
+        self._relist_until = max(before, loading.relist_until)
+        return loading
+
+    def _note_unsettled(
+        self, listing: Listing, changed: set[str], seen_at: float
+    ) -> None:
+        """Remember what may change once more without another version."""
+        for key, since in list(self._unsettled.items()):
+            is_over = seen_at >= since + self._store.granularity_s
+            if is_over or key in changed or key not in listing:
+                del self._unsettled[key]
+        for key in self._store.unsettled(listing, changed):
+            self._unsettled[key] = seen_at
+
+    def _offer_to_cache(self, loaded: int) -> None:
+        if self._cache is None or self._index is None:
+            return
+        versions = self._versions
+        if self._unsettled:  # nobody else would know
+            versions = {
+                key: version
+                for key, version in versions.items()
+                if key not in self._unsettled
+            }
+        self._cache.offer(self._index, versions, self._tags, loaded)
+
+
+def _rare_first_index() -> FingerprintIndex:
+    # Here: see IndexCache.
+    from zsm_store.index.rare_first import RareFirstIndex  # noqa: PLC0415
+
+    return RareFirstIndex()

@@ -6,12 +6,9 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from zsm_store.storage.freshness import Reading
-
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from zsm_store.model.artifact import ModelArtifact
+    from zsm_store.storage.freshness import Reading
 
 CAPACITY = 256
 """Artifacts kept; one takes about 20 KB."""
@@ -26,30 +23,19 @@ class Decoded(NamedTuple):
 
 
 class DecodedCache:
-    """The most recently used artifacts, by schema hash.
+    """The most recently used artifacts, by schema hash."""
 
-    An artifact is only returned to who has just seen its file, unchanged.
-    """
-
-    def __init__(self, granularity_s: float) -> None:
-        self._granularity_s = granularity_s
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[Reading, Decoded]] = OrderedDict()
 
-    def get(self, schema_hash: str, state: Hashable) -> Decoded | None:
-        """Return what was decoded from the file in this state."""
+    def get(self, schema_hash: str) -> tuple[Reading, Decoded] | None:
+        """Return what was read last, and when; whether that holds is not known here."""
         with self._lock:
-            reading, decoded = self._kept.get(schema_hash, (None, None))
-            if reading is None or not reading.holds(state, self._granularity_s):
-                return None
-            self._kept.move_to_end(schema_hash)
-            return decoded
-
-    def note(self, schema_hash: str, state: Hashable) -> Reading:
-        """Note that the file, in this state, is about to be read."""
-        with self._lock:
-            before, _ = self._kept.get(schema_hash, (None, None))
-        return Reading.of(state, before)
+            kept = self._kept.get(schema_hash)
+            if kept is not None:
+                self._kept.move_to_end(schema_hash)
+            return kept
 
     def put(self, schema_hash: str, reading: Reading, decoded: Decoded) -> None:
         """Keep what was decoded."""
@@ -58,3 +44,12 @@ class DecodedCache:
             self._kept.move_to_end(schema_hash)
             while len(self._kept) > CAPACITY:
                 self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of a thread that is not there."""
+        self._lock = threading.Lock()

@@ -7,12 +7,17 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from zsm_store.codec import artifact_json
+from zsm_store.codec.artifact_json import IndexEntry
 from zsm_store.errors import ArtifactNotFoundError
 from zsm_store.registry.checks import artifact_problems
-from zsm_store.registry.store import check_precondition
+from zsm_store.registry.store import (
+    Listing,
+    Saved,
+    check_precondition,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from zsm_store.model.artifact import ModelArtifact
@@ -24,22 +29,44 @@ class MemoryStore:
 
     location = "memory"
 
+    granularity_s = 0.0
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._artifacts: dict[str, tuple[ModelArtifact, str]] = {}
-        self._entries: dict[str, str] | None = None
+        self._changes = 0
 
-    def entries(
-        self,
-        known: Mapping[str, Hashable] | None = None,  # noqa: ARG002  # nothing is cheaper
-    ) -> Mapping[str, str]:
-        """Return the digests by hash; the same object until something changes."""
+    def entries(self, known: Listing | None = None) -> Listing:  # noqa: ARG002  # nothing is cheaper
+        """Return the digests by hash."""
         with self._lock:
-            if self._entries is None:
-                self._entries = {
-                    key: self._artifacts[key][1] for key in sorted(self._artifacts)
-                }
-            return self._entries
+            digests = {key: digest for key, (_, digest) in self._artifacts.items()}
+            return Listing(digests, self._changes)
+
+    def holds(self, listing: Listing) -> bool:
+        """Whether nothing has changed since."""
+        return listing.state == self._changes
+
+    def unsettled(self, listing: Listing, schema_hashes: set[str]) -> set[str]:  # noqa: ARG002  # a digest tells every change
+        """Return nothing."""
+        return set()
+
+    def index_entries(
+        self, schema_hashes: Iterable[str]
+    ) -> Iterator[tuple[str, Hashable, IndexEntry | Exception]]:
+        """Yield fingerprints and tags."""
+        for key in schema_hashes:
+            try:
+                artifact, digest = self._get(key)
+            except ArtifactNotFoundError as error:
+                yield key, None, error
+            else:
+                yield key, digest, IndexEntry(artifact.fingerprint, artifact.tag)
+
+    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+        """Return one artifact if it still has this digest."""
+        with self._lock:
+            artifact, digest = self._artifacts.get(schema_hash, (None, None))
+        return artifact if digest == version else None
 
     def load(self, schema_hash: str, *, listed: bool = False) -> ModelArtifact:  # noqa: ARG002  # nothing hides a moment here
         """Return one artifact."""
@@ -51,20 +78,20 @@ class MemoryStore:
 
     def save(
         self, artifact: ModelArtifact, *, if_match: str | None, if_absent: bool
-    ) -> str:
+    ) -> Saved:
         """Keep an artifact."""
         digest = artifact_json.digest(artifact)
         with self._lock:
             self._check(artifact.schema_hash, if_match=if_match, if_absent=if_absent)
             self._artifacts[artifact.schema_hash] = artifact, digest
-            self._entries = None
-        return digest
+            self._changes += 1
+        return Saved(digest, digest)
 
     def delete(self, schema_hash: str, *, if_match: str | None) -> bool:
         """Forget an artifact."""
         with self._lock:
             self._check(schema_hash, if_match=if_match, if_absent=False)
-            self._entries = None
+            self._changes += 1
             return self._artifacts.pop(schema_hash, None) is not None
 
     def locked(self) -> AbstractContextManager[None]:
@@ -80,6 +107,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""
+        self._lock = threading.Lock()
 
     def _check(
         self, schema_hash: str, *, if_match: str | None, if_absent: bool

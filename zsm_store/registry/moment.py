@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 from zsm_store.errors import ArtifactNotFoundError, StorageError
+from zsm_store.registry.store import MAY_NOT_WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -17,7 +18,6 @@ T = TypeVar("T")
 
 _FREE_TRIES = 3
 _PATIENT_TRIES = 100
-_MAY_NOT_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def at_one_moment(
@@ -54,7 +54,7 @@ def _locks(store: ArtifactStore, cleanup: ExitStack) -> bool:
     try:
         cleanup.enter_context(store.locked())
     except StorageError as error:
-        if error.errno not in _MAY_NOT_WRITE:
+        if error.errno not in MAY_NOT_WRITE:
             raise
         return False
     return True

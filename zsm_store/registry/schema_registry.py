@@ -14,17 +14,13 @@ from zsm_store.errors import (
     InvalidArtifactError,
     StorageError,
 )
-from zsm_store.index.rare_first import RareFirstIndex
 from zsm_store.model.fingerprint import SchemaFingerprint, is_schema_hash
-from zsm_store.registry import bundling
-from zsm_store.registry.bundle_store import BundleStore
 from zsm_store.registry.catalog import Catalog
 from zsm_store.registry.directory_store import DirectoryStore
-from zsm_store.registry.lookup import nearest_artifacts, startup_mode
-from zsm_store.registry.memory_store import MemoryStore
-from zsm_store.registry.moment import at_one_moment
+from zsm_store.registry.forks import follow_forks
 from zsm_store.registry.refs import resolve_ref
 from zsm_store.registry.settings import Layout, RegistrySettings
+from zsm_store.registry.warmth import Warmth
 from zsm_store.storage.lock import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -51,13 +47,26 @@ class SchemaRegistry:
     warning in the log, and named by `verify`.
     """
 
-    def __init__(self, store: ArtifactStore) -> None:
+    def __init__(
+        self,
+        store: ArtifactStore,
+        *,
+        watched: Path | None = None,
+        cached: Path | None = None,
+    ) -> None:
         self._store = store
-        self._catalog = Catalog(store, RareFirstIndex())
+        self._catalog = Catalog(store, cached=cached)
+        self._warmth = None if watched is None else Warmth(watched, self._catalog)
+        follow_forks(self)
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str], *, lock_timeout_s: float = DEFAULT_TIMEOUT_S
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        lock_timeout_s: float = DEFAULT_TIMEOUT_S,
+        watch: bool = True,
+        cache: bool = True,
     ) -> Self:
         """Open a registry.
 
@@ -68,6 +77,13 @@ class SchemaRegistry:
             read-only registry.
         lock_timeout_s
             Seconds that a save waits for other writers.
+        watch
+            Take in what others save in the background, once the registry has been
+            asked over a second or more, so that a lookup need not. Answers are the same
+            without.
+        cache
+            Keep the index of a large registry in the user's cache directory, where the
+            next process finds it. Answers are the same without.
 
         Raises
         ------
@@ -82,8 +98,14 @@ class SchemaRegistry:
         except OSError as error:
             raise StorageError.of("open", path, error) from error
         if is_bundle:
+            from zsm_store.registry.bundle_store import BundleStore  # noqa: PLC0415
+
             return cls(BundleStore(path))
-        return cls(DirectoryStore(path, lock_timeout_s))
+        return cls(
+            DirectoryStore(path, lock_timeout_s),
+            watched=path if watch else None,
+            cached=path if cache else None,
+        )
 
     @classmethod
     def init(
@@ -105,11 +127,13 @@ class SchemaRegistry:
         """
         store = DirectoryStore(Path(path), lock_timeout_s)
         store.initialize(RegistrySettings(layout=layout))
-        return cls(store)
+        return cls.open(path, lock_timeout_s=lock_timeout_s)
 
     @classmethod
     def in_memory(cls) -> Self:
         """Return an empty registry that lives as long as the object."""
+        from zsm_store.registry.memory_store import MemoryStore  # noqa: PLC0415
+
         return cls(MemoryStore())
 
     @property
@@ -118,7 +142,10 @@ class SchemaRegistry:
         return self._store.location
 
     def close(self) -> None:
-        """Release what is open."""
+        """Stop watching and let go of what is in memory."""
+        if self._warmth is not None:
+            self._warmth.close()
+        self._catalog.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -171,7 +198,9 @@ class SchemaRegistry:
             message = "if_match and if_absent exclude each other"
             raise InvalidArtifactError(message)
         _check_digest(if_match)
-        digest = self._store.save(artifact, if_match=if_match, if_absent=if_absent)
+        saved = self._store.save(artifact, if_match=if_match, if_absent=if_absent)
+        digest = saved.digest
+        self._catalog.note_saved(artifact.fingerprint, artifact.tag, saved.version)
         logger.info(
             "saved %s as %s",
             artifact.schema_hash,
@@ -201,6 +230,7 @@ class SchemaRegistry:
         _check_digest(if_match)
         deleted = self._store.delete(schema_hash, if_match=if_match)
         if deleted:
+            self._catalog.note_deleted(schema_hash)
             logger.info("deleted %s", schema_hash, extra={"schema_hash": schema_hash})
         return deleted
 
@@ -262,7 +292,9 @@ class SchemaRegistry:
 
         An equal hash comes first, then the smaller distance, then the smaller hash.
         """
-        return nearest_artifacts(self._store, self._catalog, fingerprint, k)
+        from zsm_store.registry.lookup import nearest_artifacts  # noqa: PLC0415
+
+        return nearest_artifacts(self._store, self._asked(), fingerprint, k)
 
     def lookup_startup_mode(
         self, fingerprint: SchemaFingerprint, *, explain: bool = False
@@ -282,32 +314,33 @@ class SchemaRegistry:
         WarmLoad, WarmStart or ColdStart
             To `match` on; each explains itself.
         """
-        mode = startup_mode(self._store, self._catalog, fingerprint, explain=explain)
-        logger.info(
-            "%s for %s: %s",
-            mode.name,
-            fingerprint.schema_hash,
-            mode.reason,
-            extra={
-                "mode": mode.name,
-                "schema_hash": fingerprint.schema_hash,
-                "distance": mode.distance,
-                "reason": mode.reason,
-            },
-        )
+        from zsm_store.registry.lookup import startup_mode  # noqa: PLC0415
+
+        mode = startup_mode(self._store, self._asked(), fingerprint, explain=explain)
+        _log_mode(mode)
         return mode
 
     def lookup_many(
         self, fingerprints: Iterable[SchemaFingerprint], *, explain: bool = False
     ) -> list[StartupMode]:
-        """Decide for many schemas, in their order. See `lookup_startup_mode`."""
-        return [
-            self.lookup_startup_mode(fingerprint, explain=explain)
-            for fingerprint in fingerprints
-        ]
+        """Decide for many schemas, in their order. See `lookup_startup_mode`.
+
+        Faster than to ask one by one: the registry is looked at once for all of them,
+        and they are searched together.
+        """
+        from zsm_store.registry.lookup import startup_modes  # noqa: PLC0415
+
+        modes = startup_modes(
+            self._store, self._asked(), list(fingerprints), explain=explain
+        )
+        for mode in modes:
+            _log_mode(mode)
+        return modes
 
     def list_all(self) -> list[ModelArtifact]:
         """Return all artifacts of one moment, sorted by schema hash."""
+        from zsm_store.registry.moment import at_one_moment  # noqa: PLC0415
+
         return at_one_moment(self._store, lambda entries: list(self._load_all(entries)))
 
     def __iter__(self) -> Iterator[ModelArtifact]:
@@ -315,7 +348,7 @@ class SchemaRegistry:
         return self._load_all(self._store.entries())
 
     def __len__(self) -> int:
-        return len(self._catalog)
+        return len(self._asked().view().moment)
 
     def __bool__(self) -> bool:
         return True  # an empty registry is a registry
@@ -323,7 +356,7 @@ class SchemaRegistry:
     def __contains__(self, item: object) -> bool:
         """Whether a schema hash, a fingerprint or an artifact is stored."""
         key = getattr(item, "schema_hash", item)
-        return key in self._catalog
+        return key in self._asked().view().moment
 
     def pack(self, path: str | os.PathLike[str]) -> PackReport:
         """Write all artifacts of one moment into a `.zsm` bundle.
@@ -335,6 +368,8 @@ class SchemaRegistry:
         StorageError
             `path` exists and is no bundle, or cannot be written.
         """
+        from zsm_store.registry import bundling  # noqa: PLC0415
+
         return bundling.pack(self._store, Path(path))
 
     def unpack(
@@ -355,14 +390,31 @@ class SchemaRegistry:
         BundleFormatError
             The bundle is damaged; nothing was saved.
         """
+        from zsm_store.registry import bundling  # noqa: PLC0415
+
         return bundling.unpack(self._store, Path(path), replace=replace)
 
     def verify(self) -> list[Problem]:
         """Check every artifact of one moment: names, digests, schema, probabilities."""
+        from zsm_store.registry.moment import at_one_moment  # noqa: PLC0415
+
         return at_one_moment(self._store, lambda _: list(self._store.verify()))
 
+    def _asked(self) -> Catalog:
+        """Return the catalog to ask, and note that somebody does."""
+        if self._warmth is not None:
+            self._warmth.note_question()
+        return self._catalog
+
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""
+        self._store.after_fork()
+        self._catalog.after_fork()
+        if self._warmth is not None:
+            self._warmth.after_fork()
+
     def _load_all(self, entries: Mapping[str, Hashable]) -> Iterator[ModelArtifact]:
-        for schema_hash in entries:
+        for schema_hash in sorted(entries):
             try:
                 yield self._store.load(schema_hash, listed=True)
             except ArtifactNotFoundError:  # deleted since it was listed
@@ -372,6 +424,23 @@ class SchemaRegistry:
             except StorageError as error:
                 self._store.entries()  # raises where more than this one is unreadable
                 logger.warning("skipped: %s", error)
+
+
+def _log_mode(mode: StartupMode) -> None:
+    if not logger.isEnabledFor(logging.INFO):  # the reason takes longer than a lookup
+        return
+    logger.info(
+        "%s for %s: %s",
+        mode.name,
+        mode.wanted.schema_hash,
+        mode.reason,
+        extra={
+            "mode": mode.name,
+            "schema_hash": mode.wanted.schema_hash,
+            "distance": mode.distance,
+            "reason": mode.reason,
+        },
+    )
 
 
 def _check_hash(schema_hash: object) -> None:

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import errno
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from zsm_store.errors import ConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from zsm_store.codec.artifact_json import IndexEntry
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.problem import Problem
+
+
+MAY_NOT_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""Why somebody may not lock a registry: who only reads need not."""
+
+
+class Listing(dict[str, "Hashable"]):
+    """Version of each artifact by hash, in no order; the caller's own to change."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, versions: Mapping[str, Hashable], state: object) -> None:
+        super().__init__(versions)
+        self.state = state
+        """By which the store tells whether it still holds."""
+
+
+class Saved(NamedTuple):
+    """What a save did."""
+
+    digest: str
+    version: Hashable
+    """As in a `Listing`; None where it is not known."""
 
 
 class ArtifactStore(Protocol):
@@ -21,18 +46,48 @@ class ArtifactStore(Protocol):
     def location(self) -> str:
         """Where it is, for messages."""
 
-    def entries(
-        self, known: Mapping[str, Hashable] | None = None
-    ) -> Mapping[str, Hashable]:
-        """Return the version of each artifact by hash, sorted.
+    def entries(self, known: Listing | None = None) -> Listing:
+        """Return the version of each artifact by hash, all of one moment.
 
         A version changes whenever the content does.
 
         Parameters
         ----------
         known
-            What an earlier call returned. It is returned again where a cheap look says
-            that nothing changed since.
+            What an earlier call returned: helps to tell when it can be believed.
+
+        Raises
+        ------
+        StorageError
+            It cannot be listed.
+        """
+
+    def holds(self, listing: Listing) -> bool:
+        """Whether a cheap look says that nothing has changed since a listing.
+
+        Raises
+        ------
+        StorageError
+            The store cannot be looked at.
+        """
+
+    @property
+    def granularity_s(self) -> float:
+        """Seconds within which two changes may have the same version."""
+
+    def unsettled(self, listing: Listing, schema_hashes: set[str]) -> set[str]:
+        """Return those that were changed less than `granularity_s` ago, or may be."""
+
+    def index_entries(
+        self, schema_hashes: Iterable[str]
+    ) -> Iterator[tuple[str, Hashable, IndexEntry | Exception]]:
+        """Load what the index needs of artifacts that were listed a moment ago.
+
+        Yields
+        ------
+        schema_hash, version, entry
+            In some order; instead of an entry the error that `load` would raise. The
+            version is that of what was read.
         """
 
     def load(self, schema_hash: str, *, listed: bool = False) -> ModelArtifact:
@@ -46,13 +101,22 @@ class ArtifactStore(Protocol):
             It is damaged; its source is named.
         """
 
+    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+        """Load an artifact; None if it is not any more what was listed.
+
+        Raises
+        ------
+        StorageError
+            It is there and cannot be read.
+        """
+
     def digest(self, schema_hash: str) -> str:
         """Return the digest of one artifact; raises like `load`."""
 
     def save(
         self, artifact: ModelArtifact, *, if_match: str | None, if_absent: bool
-    ) -> str:
-        """Save and return the digest; ConflictError if the precondition fails."""
+    ) -> Saved:
+        """Save; ConflictError if the precondition fails."""
 
     def delete(self, schema_hash: str, *, if_match: str | None) -> bool:
         """Delete; ConflictError if the precondition fails."""
@@ -65,6 +129,9 @@ class ArtifactStore(Protocol):
 
     def close(self) -> None:
         """Release what is open."""
+
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""
 
 
 def check_precondition(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,13 @@ _NO_DIRECTORY_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
 @contextmanager
-def staged(chunks: Iterable[bytes], name: str, staging_dir: Path) -> Iterator[Path]:
+def staged(
+    chunks: Iterable[bytes | memoryview],
+    name: str,
+    staging_dir: Path,
+    *,
+    sync: bool = True,
+) -> Iterator[Path]:
     """Write a synced staging file; it is gone afterwards unless it was published.
 
     Parameters
@@ -29,15 +34,17 @@ def staged(chunks: Iterable[bytes], name: str, staging_dir: Path) -> Iterator[Pa
         Start of the staging file's name.
     staging_dir
         On the file system of the final path, because a rename is atomic only there.
+    sync
+        Whether it must survive a power cut: not what can be made again.
 
     Raises
     ------
     StorageError
         The file system refuses it, for example because it is full.
     """
-    staging = staging_dir / f"{name}.{secrets.token_hex(8)}"
+    staging = staging_dir / f"{name}.{os.urandom(8).hex()}"
     try:
-        _write(staging, chunks)
+        _write(staging, chunks, sync=sync)
         yield staging
     finally:  # also for what `chunks` raises, and for Ctrl-C: no litter
         with suppress(OSError):
@@ -101,7 +108,7 @@ def make_directory(directory: Path) -> None:
     sync_directory(directory.parent)
 
 
-def _write(staging: Path, chunks: Iterable[bytes]) -> None:
+def _write(staging: Path, chunks: Iterable[bytes | memoryview], *, sync: bool) -> None:
     # Not mkstemp: it creates mode 0600, which the rename would publish, and a registry
     # shared by a group would hold files the group cannot read.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -111,17 +118,18 @@ def _write(staging: Path, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
             with _refused("write", staging):
                 _write_all(fd, chunk)
-        with _refused("write", staging):
-            # Before the rename: ext4 and XFS may otherwise order the rename first and
-            # leave a complete name with no content after a power cut.
-            os.fsync(fd)
+        if sync:
+            with _refused("write", staging):
+                # Before the rename: ext4 and XFS may otherwise order the rename first
+                # and leave a complete name with no content after a power cut.
+                os.fsync(fd)
     finally:
         # Some file systems report a full disk only here (NFS, quotas).
         with _refused("write", staging):
             os.close(fd)
 
 
-def _write_all(fd: int, chunk: bytes) -> None:
+def _write_all(fd: int, chunk: bytes | memoryview) -> None:
     rest = memoryview(chunk)
     while rest:
         rest = rest[os.write(fd, rest) :]

@@ -4,53 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zsm_store.errors import StorageError
 from zsm_store.storage.atomic import make_directory, publish, staged, sync_directory
+from zsm_store.storage.listing import FAN_DIGITS, file_version, list_artifacts
 from zsm_store.storage.lock import DEFAULT_TIMEOUT_S, write_lock
-from zsm_store.storage.regular_file import opened_regular, read_regular
+from zsm_store.storage.regular_file import open_regular, read_open, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from zsm_store.storage.listing import FileVersion
 
 PRIVATE_NAME = ".zsm"
 STALE_STAGING_S = 3600.0
 """Age from which on a staging file is nobody's any more."""
+PASSING = frozenset({errno.ESTALE, errno.EBUSY})
+"""What network drives say of a file that was replaced a moment ago."""
 
-_ARTIFACT = re.compile(r"[0-9a-f]{64}\.json\Z")
-_ARTIFACT_LIKE = re.compile(r"[0-9a-f]{60,68}\.json\Z", re.IGNORECASE)
-_FAN = re.compile(r"[0-9a-f]{2}\Z")
-_FAN_DIGITS = 2
 _SMALL_FILE_BYTES = 1 << 20
 _RETRY_S = (0.001, 0.005, 0.025)
 _WRITE_TRIES = 3
-_PASSING = {errno.ESTALE, errno.EBUSY}
-
-
-class FileVersion(NamedTuple):
-    """Identity of a file's content: any publish changes it."""
-
-    path: str
-    mtime_ns: int
-    ctime_ns: int
-    size: int
-    inode: int
-
-    @classmethod
-    def of(cls, path: str, status: os.stat_result) -> FileVersion:
-        """Return the identity that a file's status tells."""
-        return cls(
-            path,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-            status.st_size,
-            status.st_ino,
-        )
 
 
 class ArtifactDirectory:
@@ -80,59 +58,11 @@ class ArtifactDirectory:
         self.fan_out = fan_out
         self.lock_timeout_s = lock_timeout_s
         self._swept = False
+        self._prefix = f"{path}/"
 
     def entries(self) -> dict[str, FileVersion]:
-        """List the artifacts by schema hash, sorted; empty where nothing exists.
-
-        Raises
-        ------
-        StorageError
-            The directory or a part of it cannot be listed: never a partial answer.
-        """
-        found: dict[str, FileVersion] = {}
-        for folder, entry in self._regular_entries():
-            schema_hash = entry.name.removesuffix(".json")
-            if schema_hash in found and bool(folder) is not self.fan_out:
-                continue  # the copy in the layout that is looked at second
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:  # deleted since it was listed
-                continue
-            except OSError as error:
-                raise StorageError.of("list", entry.path, error) from error
-            found[schema_hash] = FileVersion.of(entry.path, status)
-        return dict(sorted(found.items()))
-
-    def oddities(self) -> Iterator[tuple[str, str, str]]:
-        """List what looks like an artifact and is none.
-
-        Yields
-        ------
-        path, code, message
-            As `verify` reports them.
-        """
-        seen: dict[str, str] = {}
-        # Sorted, so that two reports can be compared; the flat layout comes first.
-        for folder, entry in sorted(
-            self._all_entries(), key=lambda found: (found[0], found[1].name)
-        ):
-            if not _ARTIFACT_LIKE.match(entry.name):
-                continue
-            if not _ARTIFACT.match(entry.name):
-                message = "not named by 64 lower-case hex digits, so it is not served"
-                yield entry.path, "ZSM001", message
-            elif not entry.name.startswith(folder):
-                message = f"lies in {folder!r}, which is not its first two digits"
-                yield entry.path, "ZSM001", message
-            elif entry.is_symlink():
-                yield entry.path, "ZSM002", "a symbolic link, so it is not served"
-            elif not entry.is_file(follow_symlinks=False):
-                yield entry.path, "ZSM002", "not a regular file, so it is not served"
-            elif entry.name in seen:
-                message = f"the same artifact lies at {seen[entry.name]}, too"
-                yield entry.path, "ZSM003", message
-            else:
-                seen[entry.name] = entry.path
+        """List the artifacts by schema hash. See `list_artifacts`."""
+        return list_artifacts(self.path, fan_out=self.fan_out)
 
     def read(
         self, schema_hash: str, *, limit: int, listed: bool = False
@@ -154,39 +84,57 @@ class ArtifactDirectory:
         StorageError
             It cannot be read, is a symbolic link or no regular file.
         """
+        found = self.read_changed(schema_hash, None, limit=limit, listed=listed)
+        return None if found is None else found[1]
+
+    def read_changed(
+        self,
+        schema_hash: str,
+        known: FileVersion | None,
+        *,
+        limit: int,
+        listed: bool = False,
+    ) -> tuple[FileVersion, bytes | None] | None:
+        """Read one artifact file unless it is what it was; None where there is none.
+
+        Parameters
+        ----------
+        known
+            The version that the caller has the content of.
+        schema_hash, limit, listed
+            As in `read`, which also says what is raised.
+
+        Returns
+        -------
+        version, content
+            The content is None if the version is `known`.
+        """
         waits = list(_RETRY_S)
         while True:
-            try:
-                for path in self._paths(schema_hash):
-                    self._refuse_linked_folder(path)
-                    with suppress(FileNotFoundError):
-                        return read_regular(path, limit)
-            except OSError as error:
-                if error.errno not in _PASSING or not waits:
-                    raise StorageError.of("read", path, error) from error
+            for in_folder in (self.fan_out, not self.fan_out):
+                path = self._path(schema_hash, in_folder=in_folder)
+                try:
+                    if in_folder:
+                        self._refuse_linked_folder(path)
+                    return _read_changed(path, known, limit, in_folder=in_folder)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    if error.errno not in PASSING or not waits:
+                        raise StorageError.of("read", path, error) from error
+                    break
             else:
                 if not listed or not waits:
                     return None
             time.sleep(waits.pop(0))
 
-    def identity(self, schema_hash: str) -> FileVersion | None:
-        """Return the identity of what `read` would read; None where there is none.
-
-        Raises
-        ------
-        StorageError
-            It cannot be opened.
-        """
-        for path in self._paths(schema_hash):
-            try:
-                self._refuse_linked_folder(path)
-                with opened_regular(path) as fd:
-                    return FileVersion.of(str(path), os.fstat(fd))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise StorageError.of("read", path, error) from error
-        return None
+    def version(self, schema_hash: str) -> FileVersion | None:
+        """Return the version of what was just published, if it shows; hold the lock."""
+        path = self._path(schema_hash, in_folder=self.fan_out)
+        try:
+            return file_version(os.lstat(path), in_folder=self.fan_out)
+        except OSError:  # a network drive may need a moment
+            return None
 
     def locate(self, schema_hash: str) -> Path:
         """Return the path that `read` reads, or would read."""
@@ -214,7 +162,7 @@ class ArtifactDirectory:
         """
         target, other = self._paths(schema_hash)
         try:
-            self._refuse_linked_folder(target)
+            self._refuse_linked_folder(str(target))
         except OSError as error:
             raise StorageError.of("write", target, error) from error
         try:
@@ -225,6 +173,7 @@ class ArtifactDirectory:
         # A copy in the other layout would be older from now on. Failing to remove it is
         # harmless: this layout is looked at first, and `verify` names the copy.
         with suppress(OSError):
+            self._refuse_linked_folder(str(other))
             other.unlink()
         self._mark_changed(target)
 
@@ -256,6 +205,9 @@ class ArtifactDirectory:
         # older one in the other layout take its place.
         for path in reversed(self._paths(schema_hash)):
             try:
+                # Not through a link: what lies there is no part of the registry.
+                if self._is_linked(str(path)):
+                    continue
                 path.unlink()
             except FileNotFoundError:
                 continue
@@ -332,11 +284,15 @@ class ArtifactDirectory:
                 return
         raise gone
 
-    def _refuse_linked_folder(self, path: Path) -> None:
-        """Refuse a fan-out folder that leads out of the registry; listings skip it."""
-        if path.parent != self.path and path.parent.is_symlink():
+    def _refuse_linked_folder(self, path: str) -> None:
+        if self._is_linked(path):
             message = "its folder is a symbolic link, which a registry does not follow"
             raise OSError(errno.ELOOP, message)
+
+    def _is_linked(self, path: str) -> bool:
+        """Whether a fan-out folder leads out of the registry; listings skip it."""
+        folder, _, _ = path.removeprefix(self._prefix).rpartition("/")
+        return folder != "" and os.path.islink(self._prefix + folder)  # noqa: PTH114  # a Path costs more than the read
 
     def _mark_changed(self, path: Path) -> None:
         """Make a change in a fan-out folder show in the state of the directory.
@@ -367,45 +323,34 @@ class ArtifactDirectory:
             raise StorageError.of("write", private, error) from error
         return self._staging_dir
 
+    def _path(self, schema_hash: str, *, in_folder: bool) -> str:
+        folder = f"{schema_hash[:FAN_DIGITS]}/" if in_folder else ""
+        return f"{self._prefix}{folder}{schema_hash}.json"
+
     def _paths(self, schema_hash: str) -> tuple[Path, Path]:
         """Both places of an artifact, the one that writing uses first."""
-        flat = self.path / f"{schema_hash}.json"
-        fan = self.path / schema_hash[:_FAN_DIGITS] / flat.name
+        flat, fan = (
+            Path(self._path(schema_hash, in_folder=in_folder))
+            for in_folder in (False, True)
+        )
         return (fan, flat) if self.fan_out else (flat, fan)
 
-    def _regular_entries(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        for folder, entry in self._all_entries():
-            if (
-                _ARTIFACT.match(entry.name)
-                and entry.name.startswith(folder)
-                and entry.is_file(follow_symlinks=False)
-            ):
-                yield folder, entry
 
-    def _all_entries(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Yield what lies in the directory, with "", and in fan-out folders."""
-        folders = []
-        for entry in _scan(self.path):
-            if _FAN.match(entry.name) and entry.is_dir(follow_symlinks=False):
-                folders.append(entry)
-            else:
-                yield "", entry
-        for folder in sorted(folders, key=lambda entry: entry.name):
-            for entry in _scan(folder.path):
-                yield folder.name, entry
+def _read_changed(
+    path: str, known: FileVersion | None, limit: int, *, in_folder: bool
+) -> tuple[FileVersion, bytes | None]:
+    fd, status = open_regular(path)
+    try:
+        # Before the content: if that changes meanwhile, the next look sees another one.
+        version = file_version(status, in_folder=in_folder)
+        if version == known:
+            return version, None
+        return version, read_open(fd, status.st_size, limit)
+    finally:
+        os.close(fd)
 
 
 def _ensure(directory: Path) -> None:
     # Not exist_ok: that looks again, and fails when somebody removes it in between.
     with suppress(FileExistsError):
         directory.mkdir()
-
-
-def _scan(path: str | Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as listing:
-            return list(listing)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StorageError.of("list", path, error) from error

@@ -13,19 +13,34 @@ LOCAL_GRANULARITY_S = 0.02
 """Local file systems of Linux: older kernels stamp files with a tick of up to 10 ms."""
 COARSE_GRANULARITY_S = 2.1
 """Everywhere else: some network drives stamp whole seconds, FAT every other one."""
+NO_GRANULARITY_S = 0.0
+"""Linux 6.13 and newer: a file whose stamps somebody has looked at gets different ones
+at its next change, however soon that is."""
 
 _MOUNTS = "/proc/self/mountinfo"
 _LOCAL = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs"}
     | {"zfs"}
 )
+_MULTIGRAIN = frozenset({"btrfs", "ext4", "tmpfs", "xfs"})
+_MULTIGRAIN_SINCE = (6, 13)
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def clock_granularity_s(path: Path) -> float:
-    """Seconds after which a further change surely has a later time stamp."""
-    local = file_system_type(path) in _LOCAL
-    return LOCAL_GRANULARITY_S if local else COARSE_GRANULARITY_S
+    """Seconds after which a further change surely has a later time stamp.
+
+    Of a state that was looked at: the looking may be what makes the difference.
+    """
+    found = file_system_type(path)
+    if found in _MULTIGRAIN and _kernel() >= _MULTIGRAIN_SINCE:
+        return NO_GRANULARITY_S
+    return LOCAL_GRANULARITY_S if found in _LOCAL else COARSE_GRANULARITY_S
+
+
+def is_local(path: Path) -> bool:
+    """Whether only this host can change what lies there, so that its kernel knows."""
+    return file_system_type(path) in _LOCAL
 
 
 def file_system_type(path: Path) -> str | None:
@@ -47,6 +62,12 @@ def file_system_type(path: Path) -> str | None:
         if len(point) >= longest and _is_below(real, point):
             found, longest = after.split()[0], len(point)
     return found
+
+
+def _kernel() -> tuple[int, ...]:
+    """Version of the Linux that runs, as (6, 13)."""
+    numbers = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, numbers.groups())) if numbers else (0, 0)
 
 
 def _is_below(path: str, point: str) -> bool:

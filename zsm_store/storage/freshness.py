@@ -69,12 +69,35 @@ class Reading(NamedTuple):
     """When the last reading began."""
 
     @classmethod
-    def of(cls, state: Hashable, before: Reading | None) -> Reading:
-        """Note a reading that begins now. Take `state` first, then read."""
+    def of(
+        cls, state: Hashable, before: Reading | None, read_at: float | None = None
+    ) -> Reading:
+        """Note a reading.
+
+        Parameters
+        ----------
+        state
+            Taken before anything was read.
+        before
+            The reading before, if any.
+        read_at
+            When the reading began; now, if it begins only now.
+        """
         now = time.monotonic()
+        seen_at = now
         if before is not None and before.state == state:
-            return cls(state, before.seen_at, now)
-        return cls(state, now, now)
+            seen_at = before.seen_at
+        return cls(state, seen_at, now if read_at is None else read_at)
+
+    def is_settled(self, granularity_s: float) -> bool:
+        """Whether any change since the reading began has led to another state.
+
+        Parameters
+        ----------
+        granularity_s
+            Longest tick of the file system's clock.
+        """
+        return not granularity_s or self.read_at >= self.seen_at + granularity_s
 
     def holds(self, state: Hashable, granularity_s: float) -> bool:
         """Whether what was read then is what would be read now.
@@ -84,10 +107,11 @@ class Reading(NamedTuple):
         state
             The state now.
         granularity_s
-            Longest tick of the file system's clock.
+            As in `is_settled`.
         """
-        return (
-            state == self.state
-            and self.read_at >= self.seen_at + granularity_s
-            and time.monotonic() < self.read_at + RESCAN_S
-        )
+        return state == self.state and self.is_believed(granularity_s)
+
+    def is_believed(self, granularity_s: float) -> bool:
+        """Whether it holds for as long as the state is the same."""
+        is_recent = time.monotonic() < self.read_at + RESCAN_S
+        return is_recent and self.is_settled(granularity_s)

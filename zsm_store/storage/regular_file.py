@@ -5,41 +5,54 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+# O_NOFOLLOW: a link could lead anywhere. O_NONBLOCK: a pipe would block for ever.
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SMALLEST_READ = 4096
 
-@contextmanager
-def opened_regular(path: Path) -> Iterator[int]:
-    """Open a regular file for reading; raises OSError, also for anything else."""
-    # O_NOFOLLOW: a link could lead anywhere. O_NONBLOCK: a pipe would block for ever.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+def open_regular(path: str | Path) -> tuple[int, os.stat_result]:
+    """Open a regular file for reading; raises OSError, also for anything else.
+
+    Returns
+    -------
+    descriptor, status
+        The caller closes the descriptor.
+    """
     try:
-        fd = os.open(path, flags)
+        fd = os.open(path, _FLAGS)
     except OSError as error:
         if error.errno == errno.ELOOP:
             message = "a symbolic link, which a registry does not follow"
             raise OSError(errno.ELOOP, message) from None
         raise
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return fd, status
+
+
+def read_open(fd: int, size: int, limit: int) -> bytes:
+    """Read an open file of about `size` bytes, at most one byte more than `limit`."""
+    left = limit + 1
+    piece = os.read(fd, min(left, max(size + 1, _SMALLEST_READ)))
+    pieces = [piece]
+    # A read may return less than there is; only nothing means the end.
+    while piece and (left := left - len(piece)):
+        piece = os.read(fd, min(left, max(size + 1, _SMALLEST_READ)))
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def read_regular(path: str | Path, limit: int) -> bytes:
+    """Read a regular file, at most one byte more than `limit`; raises OSError."""
+    fd, status = open_regular(path)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        yield fd
+        return read_open(fd, status.st_size, limit)
     finally:
         os.close(fd)
-
-
-def read_regular(path: Path, limit: int) -> bytes:
-    """Read a regular file, at most one byte more than `limit`; raises OSError."""
-    with opened_regular(path) as fd:
-        size = os.fstat(fd).st_size
-        pieces = []
-        left = limit + 1
-        while left and (piece := os.read(fd, min(left, max(size + 1, 4096)))):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
