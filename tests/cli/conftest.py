@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.sample_files import CARDS, PARAMS, PEOPLE, PEOPLE_WITH_STREET
-from zsm_store.cli import main
+from zsm_store.cli.root_command import root_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,13 +43,17 @@ class Run(Protocol):
 
 
 @pytest.fixture(name="zsm")
-def _zsm(tmp_path, monkeypatch) -> Run:
-    """Run `zsm` in an empty directory, in this process."""
+def _zsm(tmp_path, tmp_path_factory, monkeypatch) -> Run:
+    """Run `zsm` in an empty directory with an empty cache, in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ZSM_REGISTRY", raising=False)
+    cache = tmp_path_factory.mktemp("cache") / "zsm-store"
+    monkeypatch.setenv("ZSM_CACHE_DIR", str(cache))
 
     def run(*args: str | Path, stdin: str | bytes | None = None) -> Outcome:
-        result = CliRunner().invoke(main, [str(arg) for arg in args], input=stdin)
+        result = CliRunner().invoke(
+            root_command, [str(arg) for arg in args], input=stdin
+        )
         assert result.exception is None or isinstance(result.exception, SystemExit)
         assert "Traceback" not in result.stderr
         return Outcome(result.exit_code, result.stdout, result.stderr)

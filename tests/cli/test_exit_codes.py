@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from zsm_store import errors
-from zsm_store.cli import main
 from zsm_store.cli.exit_codes import ExitCode, exit_code_of
+from zsm_store.cli.root_command import root_command
 from zsm_store.registry.schema_registry import SchemaRegistry
 
 CASES: list[tuple[errors.ZsmError, int]] = [
@@ -73,7 +73,7 @@ def test_what_nobody_expected_is_one_line_and_a_traceback_with_verbose(
     assert (
         outcome.err == "zsm: error: unexpected RuntimeError: oh\\nno; -v shows where\n"
     )
-    verbose = CliRunner().invoke(main, ["-v", "show", stored])
+    verbose = CliRunner().invoke(root_command, ["-v", "show", stored])
     assert verbose.exit_code == 1
     assert "Traceback" in verbose.stderr
     assert verbose.stderr.splitlines()[-1].startswith("zsm: error: unexpected")

@@ -4,14 +4,13 @@ import click
 import pytest
 
 import zsm_store
-from zsm_store.cli import main
-from zsm_store.cli.main import SECTIONS
+from zsm_store.cli.root_command import SECTIONS, root_command
 
 COMMANDS = [name for listed in SECTIONS.values() for name in listed]
 
 
 def _command(name: str) -> click.Command:
-    found = main.get_command(click.Context(main), name)
+    found = root_command.get_command(click.Context(root_command), name)
     assert found is not None
     return found
 

@@ -61,8 +61,6 @@ def test_reading_imports_nothing_heavy(args) -> None:
         f"    heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "    print(heavy, file=sys.stderr)\n"
     )
-    if args[0] == "show":
-        args = [*args, "-q"]  # the digest needs numpy
     outcome = subprocess.run(
         [sys.executable, "-c", code, *args],
         capture_output=True,
@@ -71,6 +69,20 @@ def test_reading_imports_nothing_heavy(args) -> None:
     )
     assert outcome.returncode == 0
     assert outcome.stderr.splitlines()[-1] == "[]"
+
+
+def test_into_one_file_hints_come_behind_the_data() -> None:
+    both = subprocess.run(
+        [*COMMAND, "lookup", "people.csv"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+        text=True,
+        check=True,
+    )
+    first, *_, last = both.stdout.splitlines()
+    assert first.startswith("warm load: ")
+    assert last.startswith("next: ")
 
 
 def test_a_reader_that_went_away_is_no_error() -> None:

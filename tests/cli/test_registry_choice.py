@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
+from zsm_store.registry.schema_registry import SchemaRegistry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_registry_around_here_is_found_upwards(
@@ -98,3 +105,42 @@ def test_init_over_damaged_settings_changes_nothing(tmp_path, zsm) -> None:
     assert outcome.code == 4
     assert "registry.json" in outcome.err
     assert (tmp_path / "registry.json").read_text() == "{"
+
+
+@pytest.fixture(name="opened")
+def _opened(monkeypatch) -> list[dict[str, Any]]:
+    """The options of `SchemaRegistry.open`, each time that a command calls it."""
+    calls: list[dict[str, Any]] = []
+    original = SchemaRegistry.open
+
+    def recorded(path: Path, **options: Any) -> SchemaRegistry:
+        calls.append(options)
+        return original(path, **options)
+
+    monkeypatch.setattr(SchemaRegistry, "open", recorded)
+    return calls
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("args", "cached"),
+    [
+        (["lookup", "people.csv"], True),
+        (["lookup", "people.csv", "--no-cache"], False),
+        (["--no-cache", "lookup", "people.csv"], False),
+        (["--no-cache", "show", "people"], False),
+        (["ls", "--no-cache"], False),
+    ],
+)
+def test_the_cache_is_used_unless_somebody_says_no(zsm, opened, args, cached) -> None:
+    assert zsm(*args).code == 0
+    assert [options["cache"] for options in opened] == [cached]
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    "args", [["lookup", "people.csv"], ["ls"], ["show", "people"], ["verify"]]
+)
+def test_a_command_watches_nothing(zsm, opened, args) -> None:
+    assert zsm(*args).code == 0
+    assert [options["watch"] for options in opened] == [False]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zsm_store.cli.main import main
+from zsm_store.cli import main
 
 if __name__ == "__main__":
     main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,22 @@ class ExampleCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the signature is click's
         """Write the examples without wrapping them: they get pasted."""
+        import textwrap  # noqa: PLC0415  # only helps need it
+
+        examples = textwrap.dedent(self.epilog or "").strip("\n")
         with formatter.section("Examples"):
-            formatter.write(textwrap.indent((self.epilog or "").strip("\n"), "  "))
+            formatter.write(textwrap.indent(examples, "  "))
             formatter.write("\n")
 
 
 def command(
-    name: str, *, examples: str, registry: bool = True, data: bool = True
+    name: str,
+    *,
+    examples: str,
+    registry: bool = True,
+    cache: bool = True,
+    data: bool = True,
+    quiet: str = "hashes",
 ) -> Callable[[Callable[..., None]], click.Command]:
     """Make a command of a function that takes the `Session` first.
 
@@ -38,22 +46,28 @@ def command(
     examples
         Lines to paste, for the help.
     registry
-        The command opens a registry, so it takes ``--registry``.
+        The command is about a registry, so it takes ``--registry``.
+    cache
+        It opens the registry to ask for artifacts, so it takes ``--no-cache``, too.
     data
         The command prints data, so it takes ``--json`` and ``--quiet``.
+    quiet
+        What it prints with ``--quiet``.
     """
 
     def make(function: Callable[..., None]) -> click.Command:
         made = click.command(
             name,
             cls=ExampleCommand,
-            epilog=textwrap.dedent(examples),
+            epilog=examples,
             context_settings=CONTEXT,
         )(click.pass_obj(function))
         if data:
-            made.params += [json_option(), quiet_option()]
+            made.params += [json_option(), quiet_option(quiet)]
         if registry:
             made.params.append(registry_option())
+        if registry and cache:
+            made.params.append(no_cache_option())
         made.params.append(verbose_option())
         return made
 
@@ -71,14 +85,14 @@ def json_option() -> click.Option:
     )
 
 
-def quiet_option() -> click.Option:
+def quiet_option(prints: str = "hashes") -> click.Option:
     """``-q``."""
     return click.Option(
         ["-q", "--quiet"],
         is_flag=True,
         expose_value=False,
         callback=_store_quiet,
-        help="Print hashes only.",
+        help=f"Print {prints} only.",
     )
 
 
@@ -92,6 +106,18 @@ def registry_option() -> click.Option:
         callback=_store_registry,
         help="A directory or a .zsm bundle; else ZSM_REGISTRY, else the directory "
         "around here with a registry.json.",
+    )
+
+
+def no_cache_option() -> click.Option:
+    """``--no-cache``."""
+    return click.Option(
+        ["--no-cache"],
+        is_flag=True,
+        expose_value=False,
+        callback=_store_no_cache,
+        help="Neither use nor write the cache of the index, which is in ZSM_CACHE_DIR, "
+        "else in the user's cache directory.",
     )
 
 
@@ -127,6 +153,11 @@ def _refuse_both(session: Session, ctx: click.Context) -> None:
 def _store_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     session = ctx.ensure_object(Session)
     session.verbose = session.verbose or value
+
+
+def _store_no_cache(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Session).use_cache = False
 
 
 def _store_registry(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:

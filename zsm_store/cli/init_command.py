@@ -23,6 +23,7 @@ _WRITTEN = (MARK, ".gitattributes", ".zsm/.gitignore")
 
 @command(
     "init",
+    cache=False,
     examples="""
     zsm init
     zsm init /srv/linkage/registry --layout fan-out

@@ -6,10 +6,8 @@ import errno
 import importlib
 import os
 import sys
-import traceback
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 from click.exceptions import NoSuchCommand
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
 PROGRAM = "zsm"
 
 
-@dataclass(frozen=True, slots=True)
-class LazyCommand:
+class LazyCommand(NamedTuple):
     """Where a command is, and what a list of commands says about it."""
 
     module: str
@@ -130,6 +127,8 @@ def _report(error: BaseException, session: Session) -> int:
         terminal.fail(_usage_line(error))
         return error.exit_code
     if session.verbose:
+        import traceback  # noqa: PLC0415  # few need it
+
         for line in traceback.format_exception(error):
             for part in line.splitlines():
                 terminal.tell(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +116,24 @@ class Moment(click.ParamType[int]):
             wanted = "Unix seconds or a time like 2026-03-31T12:00:00Z, 1970 or later"
             self.fail(f"{value!r} is neither {wanted}", param, ctx)
         return seconds
+
+
+class EncodingName(click.ParamType[str]):
+    """An encoding of text that Python knows."""
+
+    name = "NAME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Check that there is one."""
+        try:
+            # Not codecs.lookup: it knows what is no encoding of text, such as base64.
+            io.TextIOWrapper(io.BytesIO(), encoding=value)
+        except (LookupError, ValueError):
+            known = "'utf-8', 'cp1252' or 'utf-16' would do"
+            self.fail(f"unknown encoding {value!r}: {known}", param, ctx)
+        return str(value)
 
 
 class JsonFile(click.ParamType[dict[str, Any]]):

@@ -8,7 +8,8 @@ import unicodedata
 # C0, DEL and C1 drive the terminal; line and paragraph separators break lines; the
 # bidirectional controls make a name read as another one; a lone surrogate (of a file
 # name that is not UTF-8) cannot be written at all.
-_UNSAFE = re.compile(
+# Text, not a pattern: most output is plain ASCII, and never waits for the compiler.
+_UNSAFE = (
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
@@ -18,7 +19,10 @@ _WIDE = {"W", "F"}
 
 def printable(text: object) -> str:
     r"""Return `text` with control characters as ``\x1b`` or ``\u202e``."""
-    return _UNSAFE.sub(_escape, str(text))
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(_UNSAFE, _escape, text)
 
 
 def json_escaped(document: str) -> str:
@@ -26,7 +30,8 @@ def json_escaped(document: str) -> str:
 
     Line feeds stay: in JSON they are layout, since a string holds none.
     """
-    return _UNSAFE.sub(
+    return re.sub(
+        _UNSAFE,
         lambda match: (
             "\n" if match[0] == "\n" else f"\\u{ord(match[0]):04x}"  # no astral ones
         ),

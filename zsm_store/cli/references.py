@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from zsm_store.cli.printable import printable
 from zsm_store.cli.session import Session
@@ -19,6 +18,8 @@ from zsm_store.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from click.shell_completion import CompletionItem
 
     from zsm_store.registry.schema_registry import SchemaRegistry
 
@@ -56,6 +57,8 @@ def complete_ref(
     incomplete: str,
 ) -> list[CompletionItem]:
     """Offer tags, and hashes once a digit is typed. Says nothing if anything fails."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415  # on Tab only
+
     session = ctx.find_object(Session) or Session()
     with suppress(ZsmError, click.UsageError), session.open_registry() as registry:
         artifacts = registry.list_all()

@@ -25,6 +25,8 @@ class Session:
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+    use_cache: bool = True
+    """Whether the index of a large registry may be kept in the user's cache."""
 
     @contextmanager
     def open_registry(self) -> Iterator[SchemaRegistry]:
@@ -40,7 +42,8 @@ class Session:
         from zsm_store.registry.schema_registry import SchemaRegistry  # noqa: PLC0415
 
         path = registry_path(self.registry)
-        with SchemaRegistry.open(path) as registry:
+        # Nothing to watch for: the process ends with its first answer.
+        with SchemaRegistry.open(path, watch=False, cache=self.use_cache) as registry:
             yield registry
 
     def hint(self, message: str) -> None:

@@ -11,6 +11,7 @@ import click
 
 from zsm_store.cli.option_types import (
     ColumnKind,
+    EncodingName,
     JsonFile,
     MappedFields,
     SampleSize,
@@ -158,7 +159,7 @@ _OPTIONS = (
     ),
     click.option(
         "--encoding",
-        metavar="NAME",
+        type=EncodingName(),
         help="Of TABLE, such as cp1252; else by the byte order mark, else UTF-8.",
     ),
     click.option(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
@@ -19,8 +17,7 @@ PLAIN_WIDTH = 80
 """Columns where the output is no terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Styled:
+class Styled(NamedTuple):
     """Text with a color of click's, or bold, where the output is a terminal."""
 
     text: str
@@ -35,8 +32,11 @@ be made printable without losing it, and no stored text can pass as styling."""
 
 def write_lines(lines: Iterable[Line]) -> None:
     """Print lines of data on standard output."""
+    colored = _is_colored(sys.stdout)
     for line in lines:
-        click.echo(_rendered(line, sys.stdout), color=_is_colored(sys.stdout))
+        sys.stdout.write(_rendered(line, sys.stdout, colored=colored) + "\n")
+    # Once: a list may have thousands of lines. But before a hint on standard error.
+    sys.stdout.flush()
 
 
 def write_bytes(data: bytes) -> None:
@@ -46,7 +46,8 @@ def write_bytes(data: bytes) -> None:
 
 def tell(message: Line) -> None:
     """Print one line on standard error: a hint, a summary."""
-    click.echo(_rendered(message, sys.stderr), err=True, color=_is_colored(sys.stderr))
+    text = _rendered(message, sys.stderr, colored=_is_colored(sys.stderr))
+    click.echo(text, err=True, color=True)
 
 
 def warn(message: str) -> None:
@@ -79,10 +80,12 @@ def can_print(characters: str) -> bool:
 
 
 def _terminal_width() -> int:
+    import shutil  # noqa: PLC0415  # only where there is a terminal
+
     return max(shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns, 40)
 
 
-def _rendered(line: Line, stream: TextIO) -> str:
+def _rendered(line: Line, stream: TextIO, *, colored: bool) -> str:
     pieces = line if isinstance(line, list) else [line]
     encoding = _encoding(stream)
     rendered = []
@@ -90,7 +93,7 @@ def _rendered(line: Line, stream: TextIO) -> str:
         text = printable(piece.text if isinstance(piece, Styled) else piece)
         # What the encoding lacks is shown as an escape; it must never be a traceback.
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-        if isinstance(piece, Styled):
+        if colored and isinstance(piece, Styled):
             text = click.style(text, fg=piece.color, bold=piece.bold or None)
         rendered.append(text)
     return "".join(rendered)

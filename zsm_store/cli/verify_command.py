@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 @command(
     "verify",
+    cache=False,
     examples="""
     zsm verify
     zsm verify people.zsm
@@ -78,7 +79,7 @@ def _check_exists(path: Path) -> None:
 
 def _problems(path: Path) -> list[Problem]:
     try:
-        with SchemaRegistry.open(path) as registry:
+        with SchemaRegistry.open(path, watch=False) as registry:
             return registry.verify()
     except BundleFormatError as error:
         # So damaged that it does not even open: that is what was asked.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zsm_store.cli.terminal import Styled
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 _LEAST_SIDE = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightScale:
+class WeightScale(NamedTuple):
     """How long the bar of a weight is; one scale for all fields, so bars compare."""
 
     most: float

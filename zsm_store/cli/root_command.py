@@ -10,6 +10,7 @@ import click
 from zsm_store.cli import terminal
 from zsm_store.cli.command import (
     CONTEXT,
+    no_cache_option,
     quiet_option,
     registry_option,
     verbose_option,
@@ -37,10 +38,11 @@ SECTIONS = {
     },
     "Keep": {
         "save": LazyCommand("save_command", "Save trained parameters."),
-        "show": LazyCommand("artifact_commands", "Show one artifact."),
-        "ls": LazyCommand("artifact_commands", "List the artifacts."),
-        "rm": LazyCommand("artifact_commands", "Delete artifacts."),
+        "show": LazyCommand("show_command", "Show one artifact."),
+        "ls": LazyCommand("ls_command", "List the artifacts."),
+        "rm": LazyCommand("rm_command", "Delete artifacts."),
         "verify": LazyCommand("verify_command", "Check every artifact."),
+        "cache": LazyCommand("cache_command", "Show or drop the caches of indexes."),
     },
     "Share": {
         "pack": LazyCommand("bundle_commands", "Write every artifact into one bundle."),
@@ -75,7 +77,12 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     sections=SECTIONS,
     invoke_without_command=True,
     context_settings=CONTEXT,
-    params=[registry_option(), quiet_option(), verbose_option()],
+    params=[
+        registry_option(),
+        no_cache_option(),
+        quiet_option(),
+        verbose_option(),
+    ],
 )
 @click.option(
     "--version",
@@ -86,7 +93,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     help="Print the version and exit.",
 )
 @click.pass_context
-def main(ctx: click.Context) -> None:
+def root_command(ctx: click.Context) -> None:
     """Keep trained record-linkage models; ask how the next training starts."""
     session = ctx.ensure_object(Session)
     if session.registry is None and (named := os.environ.get("ZSM_REGISTRY")):
