@@ -196,7 +196,10 @@ class Catalog:
             loaded += len(loading.versions)
             if not loading.is_disturbed and self._index is not None:
                 self._view = View(listing, self._index.moment())
-                self._offer_to_cache(loaded)
+                if self._cache is not None:
+                    self._cache.offer(
+                        self._index, listing, self._unsettled, self._tags, loaded
+                    )
                 return self._view
             suspects = set()
             if loading.is_waiting:
@@ -228,9 +231,11 @@ class Catalog:
         """Load what is new; everything changes at once, when all of it is loaded."""
         seen_at = time.monotonic()
         versions = self._versions
-        changed = {
-            key for key, version in listing.items() if versions.get(key) != version
-        }
+        changed = set()
+        if versions != listing:  # quickly found out, also of a hundred thousand
+            changed = {
+                key for key, version in listing.items() if versions.get(key) != version
+            }
         todo = changed.union(suspects, self._unsettled)
         if indexed:
             todo |= self._unindexed
@@ -270,18 +275,6 @@ class Catalog:
                 del self._unsettled[key]
         for key in self._store.unsettled(listing, changed):
             self._unsettled[key] = seen_at
-
-    def _offer_to_cache(self, loaded: int) -> None:
-        if self._cache is None or self._index is None:
-            return
-        versions = self._versions
-        if self._unsettled:  # nobody else would know
-            versions = {
-                key: version
-                for key, version in versions.items()
-                if key not in self._unsettled
-            }
-        self._cache.offer(self._index, versions, self._tags, loaded)
 
 
 def _rare_first_index() -> FingerprintIndex:

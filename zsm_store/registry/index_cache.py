@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import marshal
 import os
 import time
 from array import array
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -27,7 +29,7 @@ from zsm_store.storage.cache_file import read_cache_file, write_cache_file
 from zsm_store.storage.listing import list_artifacts
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Container, Hashable, Iterator, Mapping
 
     from zsm_store.index.interface import FingerprintIndex
     from zsm_store.index.rare_first import RareFirstIndex
@@ -126,7 +128,8 @@ class IndexCache:
     def offer(
         self,
         index: FingerprintIndex,
-        versions: Mapping[str, Hashable],
+        listing: Mapping[str, Hashable],
+        unsettled: Container[str],
         tags: Mapping[str, str],
         loaded: int,
     ) -> None:
@@ -134,24 +137,28 @@ class IndexCache:
 
         Parameters
         ----------
-        index, versions, tags
-            What is known of the registry. Only artifacts with a version get into it.
+        index, listing, tags
+            What is known of the registry.
+        unsettled
+            Artifacts whose version may not show a further change: nobody else may rely
+            on it.
         loaded
             How many artifacts had to be loaded since the last call.
         """
         self._loaded += loaded
-        if self._loaded < max(_FEWEST_LOADED, len(versions) // _SHARE_LOADED):
+        if self._loaded < max(_FEWEST_LOADED, len(listing) // _SHARE_LOADED):
             return
         self._loaded = 0
         try:
-            self._write(cast("RareFirstIndex", index), versions, tags)
+            self._write(cast("RareFirstIndex", index), listing, unsettled, tags)
         except (StorageError, OSError) as error:
             logger.info("no index cache: %s", error)
 
     def _write(
         self,
         index: RareFirstIndex,
-        versions: Mapping[str, Hashable],
+        listing: Mapping[str, Hashable],
+        unsettled: Container[str],
         tags: Mapping[str, str],
     ) -> None:
         live = index.live_base()
@@ -167,16 +174,19 @@ class IndexCache:
         columns, numbers = image_of(base, vocabulary)
         alive = set(rows)
         hashes = hashes_of(base)
-        kept = [
-            cast("FileVersion", versions.get(key, _NO_VERSION))
-            if row in alive
-            else _NO_VERSION
-            for key, row in zip(hashes, base.by_digest.tolist(), strict=True)
-        ]
-        parts = zip(*kept, strict=True)
+        versions = [_NO_VERSION] * len(hashes)
+        for place, row in enumerate(base.by_digest.tolist()):
+            key = hashes[place]
+            if row in alive and key not in unsettled:
+                versions[place] = cast("FileVersion", listing.get(key, _NO_VERSION))
+        parts = zip(*versions, strict=True)
         for (name, form), part in zip(_VERSION_COLUMNS.items(), parts, strict=True):
             columns[name] = memoryview(array(form, part))
-        columns[_TAGS] = memoryview(orjson.dumps([tags.get(key) for key in hashes]))
+        places = {key: place for place, key in enumerate(hashes) if key in tags}
+        columns[_TAGS] = memoryview(
+            orjson.dumps([[place, tags[key]] for key, place in places.items()])
+        )
+        is_whole = len(hashes) == len(listing) and _NO_VERSION not in versions
         registry = os.path.realpath(self._registry)
         head = {
             "format": _FORMAT,
@@ -184,6 +194,7 @@ class IndexCache:
             "registry": registry,
             "saved_at": time.time(),
             "numbers": numbers,
+            "listing": _digest_of(listing) if is_whole else None,
         }
         path = _path_of(registry)
         # Of nobody else's business: it holds names of columns.
@@ -195,17 +206,18 @@ class _Kept:
     """What is in a cache file, right or wrong."""
 
     def __init__(self, head: dict[str, Any], columns: Columns) -> None:
-        versions = [columns[name].tolist() for name in _VERSION_COLUMNS]
-        image = {
-            name: column
-            for name, column in columns.items()
-            if name not in {_TAGS, *_VERSION_COLUMNS}
-        }
-        self.image = base_of_image(image, head["numbers"])
         self.head = head
-        self.hashes = hashes_of(self.image[0])
-        self._versions: list[FileVersion] = list(zip(*versions, strict=True))
-        self._tags: list[str | None] = orjson.loads(columns[_TAGS])
+        self._columns = columns
+        other = {_TAGS, *_VERSION_COLUMNS}
+        self.image = base_of_image(
+            {name: column for name, column in columns.items() if name not in other},
+            head["numbers"],
+        )
+
+    @cached_property
+    def hashes(self) -> list[str]:
+        """Schema hashes, rising."""
+        return hashes_of(self.image[0])
 
     @classmethod
     def read(cls, path: Path, registry: str | None = None) -> _Kept | None:
@@ -228,11 +240,15 @@ class _Kept:
         self, versions: Mapping[str, Hashable]
     ) -> tuple[dict[str, Hashable], list[str]]:
         """Return the versions that still hold, and the hashes of the others."""
+        # Before anything is made of the columns: in the common case nothing has to be.
+        if self.head["listing"] == _digest_of(versions):
+            return dict(versions), []
         valid: dict[str, Hashable] = {}
         outdated = []
-        for key, version in zip(self.hashes, self._versions, strict=True):
+        parts = [self._columns[name].tolist() for name in _VERSION_COLUMNS]
+        for key, *version in zip(self.hashes, *parts, strict=True):
             found = versions.get(key)
-            if found == version:
+            if found == tuple(version):
                 valid[key] = found
             else:
                 outdated.append(key)
@@ -240,9 +256,19 @@ class _Kept:
 
     def tags(self) -> Iterator[tuple[str, str]]:
         """Yield hash and tag of those that have one."""
-        for key, tag in zip(self.hashes, self._tags, strict=True):
-            if tag is not None:
-                yield key, tag
+        tagged = orjson.loads(self._columns[_TAGS])
+        for place, tag in tagged:
+            yield self.hashes[place], tag
+
+
+def _digest_of(versions: Mapping[str, Hashable]) -> str:
+    """Return what is the same for the same files, listed in the same order.
+
+    A directory that has not changed is listed in the same order every time, mostly.
+    """
+    # Version 2 of marshal writes what a value is, and not how often it is held.
+    data = marshal.dumps(list(versions.items()), 2)
+    return hashlib.sha256(data).hexdigest()
 
 
 def cache_directory() -> Path:

@@ -19,8 +19,7 @@ FileVersion = tuple[int, int, int, int, bool]
 bytes, inode, and whether it lies in a fan-out folder. Any publish changes it. A plain
 tuple: a listing makes one for every file."""
 
-_SUFFIX = ".json"
-_NAME_LENGTH = 64 + len(_SUFFIX)
+_HASH_LENGTH = 64
 _ARTIFACT = re.compile(r"[0-9a-f]{64}\.json\Z")
 _ARTIFACT_LIKE = re.compile(r"[0-9a-f]{60,68}\.json\Z", re.IGNORECASE)
 _FAN = re.compile(r"[0-9a-f]{2}\Z")
@@ -53,20 +52,16 @@ def list_artifacts(path: Path, *, fan_out: bool) -> dict[str, FileVersion]:
         The directory or a part of it cannot be listed: never a partial answer.
     """
     flat: dict[str, FileVersion] = {}
-    folders = []
-    for entry in _scan(path):
-        name = entry.name
-        if len(name) == _NAME_LENGTH:
-            _add(flat, entry, in_folder=False)
-        elif _FAN.match(name) and entry.is_dir(follow_symlinks=False):
-            folders.append(entry)
+    folders = [
+        entry
+        for entry in _add_artifacts(flat, path, "")
+        if _FAN.match(entry.name) and entry.is_dir(follow_symlinks=False)
+    ]
     if not folders:
         return flat
     in_folders: dict[str, FileVersion] = {}
     for folder in folders:
-        for entry in _scan(folder.path):
-            if entry.name.startswith(folder.name):
-                _add(in_folders, entry, in_folder=True)
+        _add_artifacts(in_folders, folder.path, folder.name)
     return {**flat, **in_folders} if fan_out else {**in_folders, **flat}
 
 
@@ -102,20 +97,47 @@ def oddities(path: Path) -> Iterator[tuple[str, str, str]]:
             seen[entry.name] = entry.path
 
 
-def _add(
-    found: dict[str, FileVersion], entry: os.DirEntry[str], *, in_folder: bool
-) -> None:
-    """Add a directory entry if it is an artifact: a hundred thousand times, if so."""
-    name = entry.name
-    if not _ARTIFACT.match(name) or not entry.is_file(follow_symlinks=False):
-        return
+def _add_artifacts(
+    found: dict[str, FileVersion], path: str | Path, folder: str
+) -> list[os.DirEntry[str]]:
+    """Add the artifacts that lie in a directory, and return what else does.
+
+    Parameters
+    ----------
+    found
+        To add to.
+    path
+        The directory: the registry's, or a folder of the fan-out.
+    folder
+        Name of the folder; "" for the registry's directory.
+    """
+    is_artifact = _ARTIFACT.match
+    in_folder = bool(folder)
+    others = []
     try:
-        status = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # deleted since it was listed
-        return
+        # A hundred thousand times, maybe: no call that could be spared.
+        with os.scandir(path) as listing:
+            for entry in listing:
+                name = entry.name
+                if not is_artifact(name):
+                    others.append(entry)
+                elif entry.is_file(follow_symlinks=False) and name.startswith(folder):
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:  # deleted since it was listed
+                        continue
+                    found[name[:_HASH_LENGTH]] = (
+                        status.st_mtime_ns,
+                        status.st_ctime_ns,
+                        status.st_size,
+                        status.st_ino,
+                        in_folder,
+                    )
+    except FileNotFoundError:
+        return []
     except OSError as error:
-        raise StorageError.of("list", entry.path, error) from error
-    found[name[: -len(_SUFFIX)]] = file_version(status, in_folder=in_folder)
+        raise StorageError.of("list", path, error) from error
+    return others
 
 
 def _all_entries(path: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
