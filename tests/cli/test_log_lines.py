@@ -12,7 +12,9 @@ LOGGER = logging.getLogger("zsm_store.registry.catalog")
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_a_warning_is_printed_once_and_the_rest_with_verbose(capsys, verbose) -> None:
-    with log_lines(Session(verbose=verbose)):
+    session = Session()
+    session.verbose = verbose
+    with log_lines(session):
         for _ in range(3):
             LOGGER.warning("skipped: %s", "a\x1b")
         LOGGER.info("looked")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zsm_store.cli import terminal
@@ -16,17 +15,17 @@ if TYPE_CHECKING:
     from zsm_store.registry.schema_registry import SchemaRegistry
 
 
-@dataclass(slots=True)
 class Session:
     """One invocation of the command. Options fill it in, before or after the verb."""
 
-    registry: Path | None = None
-    """As named by the user."""
-    as_json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    use_cache: bool = True
-    """Whether the index of a large registry may be kept in the user's cache."""
+    def __init__(self) -> None:
+        self.registry: Path | None = None
+        """As named by the user."""
+        self.as_json = False
+        self.quiet = False
+        self.verbose = False
+        self.use_cache = True
+        """Whether the index of a large registry may be kept in the user's cache."""
 
     @contextmanager
     def open_registry(self) -> Iterator[SchemaRegistry]:

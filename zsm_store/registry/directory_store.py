@@ -20,7 +20,6 @@ from zsm_store.errors import (
     StorageError,
 )
 from zsm_store.registry.decoded_cache import Decoded, DecodedCache
-from zsm_store.registry.problem import Problem
 from zsm_store.registry.settings import Layout, RegistrySettings
 from zsm_store.registry.store import MAY_NOT_WRITE, Listing, Saved, check_precondition
 from zsm_store.storage.directory import PASSING, ArtifactDirectory
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from zsm_store.codec.artifact_json import IndexEntry
     from zsm_store.model.artifact import ModelArtifact
+    from zsm_store.registry.problem import Problem
     from zsm_store.storage.listing import FileVersion
 
 T = TypeVar("T")
@@ -227,6 +227,7 @@ class DirectoryStore:
     def verify(self) -> Iterator[Problem]:
         """Check every file, and what only looks like one."""
         from zsm_store.registry.file_checks import directory_problems  # noqa: PLC0415
+        from zsm_store.registry.problem import Problem  # noqa: PLC0415
 
         directory = ArtifactDirectory(self._path)
         try:
