@@ -22,7 +22,9 @@ NEVER_TO_READ = {
     "zsm_store.codec.bundle",
     "zsm_store.demo",
     "zsm_store.index",
+    "zsm_store.model.startup",
     "zsm_store.registry.bundling",
+    "zsm_store.registry.lookup",
     "zsm_store.tables",
 }
 """Of our own: what looks things up, reads tables or makes bundles."""
