@@ -17,7 +17,15 @@ from tests.examples import (
     fingerprint,
     trained,
 )
-from zsm_store import ColdStart, SchemaRegistry, StorageError, WarmLoad
+from zsm_store import (
+    ColdStart,
+    Field,
+    FieldKind,
+    Schema,
+    SchemaRegistry,
+    StorageError,
+    WarmLoad,
+)
 from zsm_store.errors import ArtifactFormatError, ArtifactNotFoundError, ZsmError
 from zsm_store.index.scan import ScanIndex
 from zsm_store.registry.catalog import Catalog
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
     from pathlib import Path
 
-    from zsm_store import ModelArtifact, Schema, SchemaFingerprint
+    from zsm_store import ModelArtifact, SchemaFingerprint
     from zsm_store.codec.artifact_json import IndexEntry
     from zsm_store.registry.catalog import View
 
@@ -308,6 +316,32 @@ def test_what_is_listed_and_never_there_does_not_take_the_others_down(
     assert is_in(catalog, KEY)
 
 
+def test_index_is_tidied_by_who_refreshes_and_not_by_who_asks(
+    store: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zsm_store.index.rare_first.SMALLEST_LIMIT", 8)
+    catalog = Catalog(store)
+
+    def put(count: int) -> None:
+        for number in range(count):
+            schema = Schema([Field(f"column {number}", FieldKind.ID)])
+            store.put(trained(schema))
+
+    put(6)
+    asked = catalog.view().moment
+    assert len(asked) == 6
+    assert catalog._index is not None
+    assert catalog._index.live_base() is None  # type: ignore[attr-defined]
+    catalog.refresh()
+    tidied = catalog.view().moment
+    assert len(tidied) == 6
+    assert catalog._index.live_base() is not None  # type: ignore[attr-defined]
+    assert tidied.live_base() is not None  # type: ignore[attr-defined]  # readers have it
+    store.loads.clear()
+    assert len(catalog.view().moment) == 6
+    assert store.loads == []
+
+
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EBUSY, None])
 def test_what_a_network_drive_hides_for_a_while_is_waited_for(
     store: RecordingStore, catalog: Catalog, number: int | None
@@ -420,3 +454,43 @@ def test_lookups_beside_a_trainer_never_start_cold(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert modes == {"warm_load"}
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_many_lookups_at_once_are_the_single_ones(
+    monkeypatch: pytest.MonkeyPatch, *, explain: bool
+) -> None:
+    monkeypatch.setattr("zsm_store.index.rare_first.SMALLEST_LIMIT", 8)
+    names = [f"column {number}" for number in range(12)]
+    tables = [
+        sampled(
+            Schema([Field(name, FieldKind.NAME) for name in names[first:last]]),
+            first / 8,
+            last,
+        )
+        for first in range(6)
+        for last in range(first + 1, 13)
+    ]
+    store = RecordingStore()
+    registry = SchemaRegistry(store)
+    for number in range(0, len(tables), 3):
+        store.put(trained(tables[number]))
+    alien = fingerprint(SIM)
+    wanted = [*tables, alien]
+    single = [registry.lookup_startup_mode(one, explain=explain) for one in wanted]
+    assert {mode.name for mode in single} == {"warm_load", "warm_start", "cold_start"}
+    assert registry.lookup_many(iter(wanted), explain=explain) == single
+
+    # One of them is trained anew between the search and the reading of the answers.
+    retrained = trained(tables[3], em_iterations=77)
+    load = store.load_version
+
+    def load_after_training(schema_hash: str, version: str) -> ModelArtifact | None:
+        store.load_version = load  # type: ignore[method-assign]
+        store.put(retrained)
+        return load(schema_hash, version)
+
+    store.load_version = load_after_training  # type: ignore[assignment]
+    modes = registry.lookup_many(wanted, explain=explain)
+    assert modes[3].artifact == retrained  # type: ignore[union-attr]
+    assert [mode.distance for mode in modes] == [mode.distance for mode in single]

@@ -79,6 +79,9 @@ class FingerprintIndex(Protocol):
         nothing changes.
         """
 
+    def tidy(self) -> None:
+        """Do what has to be done now and then, before it holds up a change."""
+
     def __len__(self) -> int:
         """Return the number of fingerprints."""
 

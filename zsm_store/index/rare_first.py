@@ -163,6 +163,11 @@ class RareFirstIndex:
         with self._merging:
             self._merge(_Change(Gathered(), frozenset()))
 
+    def tidy(self) -> None:
+        """Merge before a writer has to, on a thread that nobody waits for."""
+        if self._state.version > self._limit() // 2:
+            self.compact()
+
     def live_base(self) -> tuple[Base, Vocabulary, list[int]] | None:
         """Return the arrays as of now, without what is kept beside them.
 

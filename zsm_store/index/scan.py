@@ -88,6 +88,9 @@ class ScanIndex:
             }
             self._by_hash = kept | added
 
+    def tidy(self) -> None:
+        """Nothing to do."""
+
     def __len__(self) -> int:
         return len(self._by_hash)
 

@@ -106,8 +106,17 @@ class Catalog:
             return sorted(key for key, found in self._tags.items() if found == tag)
 
     def refresh(self) -> None:
-        """Bring the index in step with the store. Raises like `view`."""
-        self.view()
+        """Bring the index in step with the store, on a thread that nobody waits for.
+
+        Raises like `view`.
+        """
+        view, own_changes, index = self.view(), self._own_changes, self._index
+        if index is None:  # it was closed meanwhile
+            return
+        index.tidy()
+        with self._lock:
+            if self._view is view and self._own_changes == own_changes:
+                self._view = View(view.listing, index.moment())
 
     def note_saved(
         self, fingerprint: SchemaFingerprint, tag: str | None, version: Hashable
@@ -155,6 +164,8 @@ class Catalog:
         self._versions: dict[str, Hashable] = {}
         """What was loaded, damaged ones included."""
         self._tags: dict[str, str] = {}
+        self._own_changes = 0
+        """Of this process: by them the index may be ahead of the view."""
         self._unindexed: set[str] = set()
         """Loaded, but for their tags alone."""
         self._unsettled: dict[str, float] = {}
@@ -170,6 +181,7 @@ class Catalog:
             yield None
             return
         try:
+            self._own_changes += 1
             yield self._index
         finally:
             self._lock.release()
