@@ -69,6 +69,23 @@ class Catalog:
         self._lock = threading.Lock()
         self._begin_anew()
 
+    def _begin_anew(self) -> None:
+        self._view: View | None = None
+        self._index: FingerprintIndex | None = None
+        self._cache: IndexCache | None = None
+        self._versions: dict[str, Hashable] = {}
+        """What was loaded, damaged ones included."""
+        self._tags: dict[str, str] = {}
+        self._own_changes = 0
+        """Of this process: by them the index may be ahead of the view."""
+        self._unindexed: set[str] = set()
+        """Loaded, but for their tags alone."""
+        self._unsettled: dict[str, float] = {}
+        """Loaded so soon after they changed that a further change might not show, and
+        when they were first seen like that."""
+        self._relist_until = 0.0
+        """Until when, on the monotonic clock, an unchanged listing proves nothing."""
+
     def view(self, suspects: Collection[str] = ()) -> View:
         """Return what can be served at some moment during the call.
 
@@ -156,23 +173,6 @@ class Catalog:
         self._lock = threading.Lock()
         if is_half_done:  # and whoever was at it does not exist here
             self._begin_anew()
-
-    def _begin_anew(self) -> None:
-        self._view: View | None = None
-        self._index: FingerprintIndex | None = None
-        self._cache: IndexCache | None = None
-        self._versions: dict[str, Hashable] = {}
-        """What was loaded, damaged ones included."""
-        self._tags: dict[str, str] = {}
-        self._own_changes = 0
-        """Of this process: by them the index may be ahead of the view."""
-        self._unindexed: set[str] = set()
-        """Loaded, but for their tags alone."""
-        self._unsettled: dict[str, float] = {}
-        """Loaded so soon after they changed that a further change might not show, and
-        when they were first seen like that."""
-        self._relist_until = 0.0
-        """Until when, on the monotonic clock, an unchanged listing proves nothing."""
 
     @contextmanager
     def _at_once(self) -> Iterator[FingerprintIndex | None]:
