@@ -196,6 +196,18 @@ def test_what_was_loaded_for_its_tag_is_found_by_lookups_too() -> None:
     assert len(catalog.view().moment) == 1
 
 
+def test_tags_are_asked_of_a_listing_that_holds_without_listing_again() -> None:
+    store = RecordingStore()
+    store.put(trained(tag="t"))
+    listed = []
+    real = store.entries
+    store.entries = lambda known=None: listed.append(1) or real(known)  # type: ignore[method-assign, func-returns-value]
+    catalog = Catalog(store, ScanIndex)
+    for _ in range(3):
+        assert catalog.tagged("t") == [KEY]
+    assert len(listed) == 1
+
+
 def test_own_changes_are_known_before_anybody_asks() -> None:
     store = RecordingStore()
     registry = SchemaRegistry(store)

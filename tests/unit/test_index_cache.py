@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.examples import fingerprint, trained
-from zsm_store import Field, FieldKind, Schema, SchemaRegistry, WarmLoad
+from zsm_store import (
+    ArtifactNotFoundError,
+    Field,
+    FieldKind,
+    Schema,
+    SchemaRegistry,
+    WarmLoad,
+)
 from zsm_store.codec import artifact_json
 from zsm_store.index.rare_first import SMALLEST_LIMIT
 from zsm_store.registry import index_cache
@@ -122,6 +129,22 @@ def test_cache_knows_the_tags(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with SchemaRegistry.open(path) as registry:
         assert registry.resolve("t5") == table(5).schema_hash
     assert loads == []
+
+
+def test_what_is_deleted_after_tags_were_asked_of_a_cache_is_not_found(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Opened(path, monkeypatch)
+    with SchemaRegistry.open(path) as registry:
+        assert registry.resolve("t5") == table(5).schema_hash
+        (path / f"{table(5).schema_hash}.json").unlink()
+        (path / f"{table(6).schema_hash}.json").write_bytes(b"{")
+        with pytest.raises(ArtifactNotFoundError):
+            registry.resolve("t5")
+        assert len(registry) == COUNT - 2
+        for number in (5, 6):
+            mode = registry.lookup_startup_mode(table(number))
+            assert not isinstance(mode, WarmLoad)
 
 
 def test_what_has_changed_since_is_read_and_nothing_else(

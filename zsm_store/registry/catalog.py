@@ -71,11 +71,15 @@ class Catalog:
 
     def _begin_anew(self) -> None:
         self._view: View | None = None
+        self._listing: Listing | None = None
+        """What was taken in last; that of the view, once there is one."""
         self._index: FingerprintIndex | None = None
         self._cache: IndexCache | None = None
         self._versions: dict[str, Hashable] = {}
         """What was loaded, damaged ones included."""
         self._tags: dict[str, str] = {}
+        self._loaded = 0
+        """Since the cache was offered anything."""
         self._own_changes = 0
         """Of this process: by them the index may be ahead of the view."""
         self._unindexed: set[str] = set()
@@ -116,10 +120,9 @@ class Catalog:
     def tagged(self, tag: str) -> list[str]:
         """Return the hashes of the artifacts with a tag. Raises like `view`."""
         with self._lock:
-            if self._view is not None:
-                self._renewed_view(set())
-            else:  # who only wants to know the tags gets no index
-                self._take_in(self._listed(None), indexed=False)
+            # Who only wants to know the tags gets no index; but one that is there is
+            # kept in step.
+            self._renew(set(), indexed=self._view is not None)
             return sorted(key for key, found in self._tags.items() if found == tag)
 
     def refresh(self) -> None:
@@ -190,29 +193,34 @@ class Catalog:
         return self._relist_until != 0 and time.monotonic() < self._relist_until
 
     def _renewed_view(self, suspects: set[str]) -> View:
-        view = self._view
+        listing = self._renew(suspects, indexed=True)
+        if self._view is None or self._view.listing is not listing:
+            self._view = View(listing, self._the_index.moment())
+        return self._view
+
+    def _renew(self, suspects: set[str], *, indexed: bool) -> Listing:
+        """Take in what is stored now, and return its listing, of one moment."""
+        listing = self._listing
         if (
-            view is not None
+            listing is not None
             and not suspects
+            and not (indexed and self._unindexed)
             and not self._is_relist_due()
-            and self._store.holds(view.listing)
+            and self._store.holds(listing)
         ):
-            return view
-        listing = None if view is None else view.listing
+            return listing
         patient_until = time.monotonic() + _PATIENCE_S
-        loaded, wait_s = 0, 0.0
+        wait_s = 0.0
         for _ in range(_ROUNDS):
             is_patient = time.monotonic() < patient_until
             listing = self._listed(listing)
-            loading = self._take_in(listing, suspects, is_patient=is_patient)
-            loaded += len(loading.versions)
-            if not loading.is_disturbed and self._index is not None:
-                self._view = View(listing, self._index.moment())
-                if self._cache is not None:
-                    self._cache.offer(
-                        self._index, listing, self._unsettled, self._tags, loaded
-                    )
-                return self._view
+            loading = Loading(self._store, listing, is_patient=is_patient)
+            self._take_in(listing, loading, suspects, indexed=indexed)
+            self._loaded += len(loading.versions)
+            if not loading.is_disturbed:
+                self._listing = listing
+                self._offer_to_cache(listing)
+                return listing
             suspects = set()
             if loading.is_waiting:
                 time.sleep(wait_s)
@@ -232,14 +240,21 @@ class Catalog:
                 self._index, self._versions, self._tags = restored
         return listing
 
+    def _offer_to_cache(self, listing: Listing) -> None:
+        if self._cache is None or self._index is None or self._unindexed:
+            return
+        loaded, self._loaded = self._loaded, 0
+        self._cache.offer(self._index, listing, self._unsettled, self._tags, loaded)
+
+    @property
+    def _the_index(self) -> FingerprintIndex:
+        if self._index is None:
+            self._index = self._new_index()
+        return self._index
+
     def _take_in(
-        self,
-        listing: Listing,
-        suspects: Collection[str] = (),
-        *,
-        is_patient: bool = False,
-        indexed: bool = True,
-    ) -> Loading:
+        self, listing: Listing, loading: Loading, suspects: set[str], *, indexed: bool
+    ) -> None:
         """Load what is new; everything changes at once, when all of it is loaded."""
         seen_at = time.monotonic()
         versions = self._versions
@@ -252,19 +267,18 @@ class Catalog:
         if indexed:
             todo |= self._unindexed
         todo &= listing.keys()
-        removed = versions.keys() - listing.keys()
-        loading = Loading(self._store, listing, is_patient=is_patient)
+        removed = (versions.keys() | suspects) - listing.keys()
         loading.unusable.update(removed)
         fingerprints = loading.fingerprints(todo)
         if indexed:
-            if self._index is None:
-                self._index = self._new_index()
             # It asks for what is unusable when it has seen all that is usable.
-            self._index.update(fingerprints, loading.dropped())
+            self._the_index.update(fingerprints, loading.dropped())
             self._unindexed.clear()
         else:
             for _ in fingerprints:
                 pass
+            if self._index is not None:  # from the cache
+                self._index.update((), loading.dropped())
             self._unindexed |= todo
         for key in todo | removed:
             versions.pop(key, None)
@@ -275,7 +289,6 @@ class Catalog:
         # What was unreadable was tried again.
         before = 0.0 if self._relist_until == math.inf else self._relist_until
         self._relist_until = max(before, loading.relist_until)
-        return loading
 
     def _note_unsettled(
         self, listing: Listing, changed: set[str], seen_at: float
