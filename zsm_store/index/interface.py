@@ -12,37 +12,7 @@ if TYPE_CHECKING:
 
 
 class IndexMoment(Protocol):
-    """What an index held at one moment; does not change any more."""
-
-    def nearest(
-        self,
-        fingerprint: SchemaFingerprint,
-        k: int = 1,
-        max_distance: float | None = None,
-    ) -> list[Neighbor]:
-        """Return what the index would have returned at that moment."""
-
-    def nearest_many(
-        self,
-        fingerprints: Iterable[SchemaFingerprint],
-        k: int = 1,
-        max_distance: float | None = None,
-    ) -> list[list[Neighbor]]:
-        """Return what `nearest` returns, for each of `fingerprints`."""
-
-    def __len__(self) -> int:
-        """Return the number of fingerprints."""
-
-    def __contains__(self, schema_hash: object) -> bool:
-        """Whether a fingerprint with that hash was stored."""
-
-
-class FingerprintIndex(Protocol):
-    """Finds the stored fingerprints nearest to one.
-
-    Answers are exact: distances are `fingerprint_distance` bit for bit, ordered by an
-    equal hash first, then by distance, then by hash.
-    """
+    """What can be asked: an index, or what it held at one moment, for good."""
 
     def nearest(
         self,
@@ -60,6 +30,20 @@ class FingerprintIndex(Protocol):
     ) -> list[list[Neighbor]]:
         """Return what `nearest` returns, for each of `fingerprints`."""
 
+    def __len__(self) -> int:
+        """Return the number of fingerprints."""
+
+    def __contains__(self, schema_hash: object) -> bool:
+        """Whether a fingerprint with that hash is stored."""
+
+
+class FingerprintIndex(IndexMoment, Protocol):
+    """Finds the stored fingerprints nearest to one.
+
+    Answers are exact: distances are `fingerprint_distance` bit for bit, ordered by an
+    equal hash first, then by distance, then by hash.
+    """
+
     def moment(self) -> IndexMoment:
         """Return what is stored now."""
 
@@ -75,15 +59,9 @@ class FingerprintIndex(Protocol):
         """Put and remove many, as one change: a search sees all of it or nothing.
 
         What is in both is put; of those with the same hash the last one counts. `puts`
-        is read first and not held on to, so that it may read files; if it fails,
-        nothing changes.
+        is read before `removals` and not held on to, so that it may read files and find
+        out what has to be removed; if it fails, nothing changes.
         """
 
     def tidy(self) -> None:
         """Do what has to be done now and then, before it holds up a change."""
-
-    def __len__(self) -> int:
-        """Return the number of fingerprints."""
-
-    def __contains__(self, schema_hash: object) -> bool:
-        """Whether a fingerprint with that hash is stored."""

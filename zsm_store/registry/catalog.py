@@ -263,13 +263,13 @@ class Catalog:
             changed = {
                 key for key, version in listing.items() if versions.get(key) != version
             }
-        todo = changed.union(suspects, self._unsettled)
+        wanted = changed.union(suspects, self._unsettled)
         if indexed:
-            todo |= self._unindexed
-        todo &= listing.keys()
+            wanted |= self._unindexed
+        wanted &= listing.keys()
         removed = (versions.keys() | suspects) - listing.keys()
         loading.unusable.update(removed)
-        fingerprints = loading.fingerprints(todo)
+        fingerprints = loading.fingerprints(wanted)
         if indexed:
             # It asks for what is unusable when it has seen all that is usable.
             self._the_index.update(fingerprints, loading.dropped())
@@ -279,8 +279,8 @@ class Catalog:
                 pass
             if self._index is not None:  # from the cache
                 self._index.update((), loading.dropped())
-            self._unindexed |= todo
-        for key in todo | removed:
+            self._unindexed |= wanted
+        for key in wanted | removed:
             versions.pop(key, None)
             self._tags.pop(key, None)
         versions.update(loading.versions)
