@@ -9,7 +9,7 @@ import pytest
 from tests.examples import BRP, trained
 from zsm_store.cli import cache_command
 from zsm_store.model.schema import Field, FieldKind, Schema
-from zsm_store.registry.index_cache import CacheInfo
+from zsm_store.registry.cache_list import CacheInfo
 from zsm_store.registry.schema_registry import SchemaRegistry
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400

@@ -22,13 +22,9 @@ from zsm_store import (
 from zsm_store.codec import artifact_json
 from zsm_store.index.rare_first import SMALLEST_LIMIT
 from zsm_store.registry import index_cache
+from zsm_store.registry.cache_list import drop_caches, list_caches
 from zsm_store.registry.directory_store import DirectoryStore
-from zsm_store.registry.index_cache import (
-    IndexCache,
-    cache_directory,
-    drop_caches,
-    list_caches,
-)
+from zsm_store.registry.index_cache import IndexCache, cache_directory
 from zsm_store.storage.cache_file import read_cache_file, write_cache_file
 
 if TYPE_CHECKING:
@@ -319,6 +315,20 @@ def test_additions_by_many_processes_get_into_the_cache_in_the_end(
             loads.append(len(Opened(path, patched).loads))
     assert max(loads) <= (COUNT + 120) // index_cache._SHARE_LOADED + 1
     assert loads.count(1) > 1, "what was added got into it, and more than once"
+
+
+def test_what_killed_writers_have_left_is_removed_by_the_next_one(
+    path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Opened(path, monkeypatch)
+    [file] = cache.iterdir()
+    old, recent = (file.with_name(f"{file.name}.{name}") for name in ("ab", "cd"))
+    for leftover in (old, recent):
+        leftover.write_bytes(b"half a cache")
+    os.utime(old, (0, 0))
+    file.unlink()
+    Opened(path, monkeypatch)
+    assert sorted(cache.iterdir()) == sorted([file, recent])
 
 
 def test_memory_map_ends_with_the_registry(path: Path, cache: Path) -> None:

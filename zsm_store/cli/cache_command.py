@@ -13,14 +13,15 @@ from zsm_store.cli.location import registry_path
 from zsm_store.cli.printable import counted
 from zsm_store.cli.table import Column, table_lines
 from zsm_store.cli.terminal import write_lines
-from zsm_store.registry.index_cache import cache_directory, drop_caches, list_caches
+from zsm_store.registry.cache_list import drop_caches, list_caches
+from zsm_store.registry.index_cache import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zsm_store.cli.session import Session
     from zsm_store.cli.terminal import Line
-    from zsm_store.registry.index_cache import CacheInfo
+    from zsm_store.registry.cache_list import CacheInfo
 
 _COLUMNS = (
     Column("artifacts", right=True),

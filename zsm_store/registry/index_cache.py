@@ -19,14 +19,14 @@ from array import array
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
 from zsm_store.errors import StorageError
 from zsm_store.index.image import VERSION, base_of_image, hashes_of, image_of
 from zsm_store.storage.cache_file import read_cache_file, write_cache_file
-from zsm_store.storage.listing import list_artifacts
+from zsm_store.storage.directory import STALE_STAGING_S
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterator, Mapping
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 DIRECTORY_VARIABLE = "ZSM_CACHE_DIR"
 
 _FORMAT = "zsm-index-cache/1"
-_SUFFIX = ".zsmindex"
+SUFFIX = ".zsmindex"
 _NAME_DIGITS = 32
 
 _FEWEST_LOADED = 64
@@ -49,7 +49,7 @@ _SHARE_LOADED = 16
 """A cache is written when so many artifacts had to be loaded, and one in so many: then
 writing it takes about as long as that did."""
 
-_MOST_OUTDATED = 4
+MOST_OUTDATED = 4
 """With more than one outdated artifact in so many, a cache is of no use."""
 
 _VERSION_COLUMNS = {
@@ -63,23 +63,6 @@ _VERSION_COLUMNS = {
 _NO_VERSION = 0, 0, 0, 0, False
 """That of no file: no inode has the number 0."""
 _TAGS = "tags"
-
-
-class CacheInfo(NamedTuple):
-    """One cache, for people."""
-
-    path: Path
-    registry: str
-    """Path of the registry's directory."""
-    artifacts: int
-    size: int
-    """In bytes."""
-    saved_at: float
-    """Unix time in seconds."""
-    fits: bool
-    """Whether it would be used for the registry that is there now."""
-    note: str
-    """Why not, or how many of its artifacts are outdated."""
 
 
 class IndexCache:
@@ -111,11 +94,11 @@ class IndexCache:
             Of artifacts that have not changed since. None if they are too few.
         """
         registry = os.path.realpath(self._registry)
-        kept = _Kept.read(_path_of(registry), registry)
+        kept = KeptIndex.read(path_of(registry), registry)
         if kept is None:
             return None
         valid, outdated = kept.compared_with(versions)
-        if len(outdated) * _MOST_OUTDATED > len(valid) + len(outdated):
+        if len(outdated) * MOST_OUTDATED > len(valid) + len(outdated):
             return None
         # Here: who has no cache needs no index yet.
         from zsm_store.index.rare_first import RareFirstIndex  # noqa: PLC0415
@@ -196,14 +179,15 @@ class IndexCache:
             "numbers": numbers,
             "listing": _digest_of(listing) if is_whole else None,
         }
-        path = _path_of(registry)
+        path = path_of(registry)
         # Of nobody else's business: it holds names of columns.
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_cache_file(path, head, columns)
+        _sweep(path)
 
 
-class _Kept:
-    """What is in a cache file, right or wrong."""
+class KeptIndex:
+    """What is in a cache file, right or wrong. Use `read`."""
 
     def __init__(self, head: dict[str, Any], columns: Columns) -> None:
         self.head = head
@@ -220,7 +204,7 @@ class _Kept:
         return hashes_of(self.image[0])
 
     @classmethod
-    def read(cls, path: Path, registry: str | None = None) -> _Kept | None:
+    def read(cls, path: Path, registry: str | None = None) -> KeptIndex | None:
         """Read a cache file; None where it is of no use, for `registry` if given."""
         found = read_cache_file(path)
         if found is None:
@@ -282,87 +266,15 @@ def cache_directory() -> Path:
     return parent / "zsm-store"
 
 
-def list_caches() -> list[CacheInfo]:
-    """Return what is in the cache directory, by path of the registry.
-
-    Raises
-    ------
-    StorageError
-        It cannot be listed.
-    """
-    found = [info for path in _cache_files() if (info := _info(path)) is not None]
-    return sorted(found, key=lambda info: (info.registry, info.path))
-
-
-def drop_caches(registry: Path | None) -> list[Path]:
-    """Remove the cache of a registry, or all caches, and return what was removed.
-
-    Raises
-    ------
-    StorageError
-        It cannot be removed.
-    """
-    paths = _cache_files()
-    if registry is not None:
-        wanted = _path_of(os.path.realpath(registry))
-        paths = [path for path in paths if path.name.startswith(wanted.name)]
-    dropped = []
-    for path in paths:
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise StorageError.of("delete", path, error) from error
-        dropped.append(path)
-    return dropped
-
-
-def _cache_files() -> list[Path]:
-    """Return all cache files, and what a killed writer has left of one."""
-    directory = cache_directory()
-    try:
-        return sorted(directory.glob(f"*{_SUFFIX}*"))
-    except OSError as error:
-        raise StorageError.of("list", directory, error) from error
-
-
-def _path_of(registry: str) -> Path:
+def path_of(registry: str) -> Path:
+    """Return where the cache of a registry is, or would be, by its real path."""
     digest = hashlib.sha256(os.fsencode(registry)).hexdigest()
-    return cache_directory() / f"{digest[:_NAME_DIGITS]}{_SUFFIX}"
+    return cache_directory() / f"{digest[:_NAME_DIGITS]}{SUFFIX}"
 
 
-def _info(path: Path) -> CacheInfo | None:
-    try:
-        size = path.stat().st_size
-    except OSError:  # dropped by somebody else
-        return None
-    kept = _Kept.read(path)
-    if kept is None:
-        note = "damaged, unfinished or of another version"
-        return CacheInfo(path, "", 0, size, path.stat().st_mtime, False, note)
-    head = kept.head
-    registry = str(head["registry"])
-    fits, note = _fit(kept, Path(registry))
-    return CacheInfo(
-        path=path,
-        registry=registry,
-        artifacts=len(kept.hashes),
-        size=size,
-        saved_at=float(head["saved_at"]),
-        fits=fits,
-        note=note,
-    )
-
-
-def _fit(kept: _Kept, registry: Path) -> tuple[bool, str]:
-    versions: dict[str, FileVersion] = {}
-    with suppress(StorageError):
-        versions = list_artifacts(registry, fan_out=False)
-    if not versions:
-        return False, "there is no registry any more"
-    valid, outdated = kept.compared_with(versions)
-    new = len(versions) - len(valid)
-    if len(outdated) * _MOST_OUTDATED > len(kept.hashes):
-        return False, f"{len(outdated)} of {len(kept.hashes)} changed since"
-    return True, f"{new} new or changed since" if new else ""
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of this cache have left beside it."""
+    for leftover in path.parent.glob(f"{path.name}.*"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > STALE_STAGING_S:
+                leftover.unlink()
