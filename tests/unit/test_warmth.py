@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -230,3 +231,38 @@ def test_fork_while_another_thread_loads_leaves_no_lock_and_nothing_half_done(
 ) -> None:
     done = run(_FORK_IN_THE_MIDDLE, tmp_path / "r")
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of its own and return where."""
+    point = tmp_path / "mounted"
+    point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "zsm-test", str(point)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root, to mount a file system")
+    yield point
+    while point.is_mount():
+        subprocess.run(["umount", str(point)], check=True)  # noqa: S607  # wherever it is
+
+
+def test_drive_that_is_unmounted_and_mounted_again_is_followed(
+    mounted: Path,
+    at_once: None,  # noqa: ARG001
+) -> None:
+    path = mounted / "r"
+    with SchemaRegistry.open(path) as registry:
+        registry.save(trained(BRP))
+        watched(registry)
+        subprocess.run(["umount", str(mounted)], check=True)  # noqa: S607  # wherever it is
+        assert isinstance(registry.lookup_startup_mode(fingerprint()), ColdStart)
+        SchemaRegistry.open(path, watch=False).save(trained(SIM))
+        assert isinstance(registry.lookup_startup_mode(fingerprint(SIM)), WarmLoad)
+        assert isinstance(registry.lookup_startup_mode(fingerprint()), ColdStart)
+        keeper = registry._warmth
+        assert keeper is not None
+        watch = keeper.watch
+        assert watch is not None
+        wait_until(lambda: watch.state.restarts > 0, "the watch to follow")
