@@ -127,6 +127,7 @@ def test_parameters_follow_their_fields_when_columns_move() -> None:
     assert moved.advised.quality == one.advised.quality
 
 
+@pytest.mark.usefixtures("steps")  # which fill the directory
 def test_an_answer_that_differs_is_reported(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
