@@ -106,7 +106,7 @@ def test_json_is_utf8_lines_with_one_field_and_one_row_per_line(artifact) -> Non
 def test_the_digest_is_stated_and_that_of_every_spelling(artifact) -> None:
     data, stated = artifact_json.encode_with_digest(artifact)
     assert stated == artifact_json.digest(artifact)
-    assert artifact_json.stated_digest(data) == stated
+    assert json.loads(data)["digest"] == stated
     document = json.loads(data)
     for other in (
         data.replace(b"\n", b"\r\n"),

@@ -169,6 +169,17 @@ def test_network_drive_is_read_by_several_threads(
     assert len(list(store.index_entries(store.entries()))) == 41
 
 
+def test_empty_registry_is_listed_once_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "r").mkdir()
+    store = DirectoryStore(tmp_path / "r", lock_timeout_s=5)
+    store.granularity_s = 0.0
+    neighbor = Neighbor(monkeypatch, tmp_path / "r", 0)
+    assert store.entries() == {}
+    assert neighbor.listings == 1
+
+
 def test_version_of_a_save_is_that_of_the_listing(store: DirectoryStore) -> None:
     saved = store.save(B, if_match=None, if_absent=False)
     assert store.entries()[B.schema_hash] == saved.version

@@ -312,3 +312,23 @@ index.nearest(examples.fingerprint(examples.BRP_WITH_PHONE), 5)
 assert "numpy" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_child_of_a_fork_waits_for_no_lock_of_a_thread_that_is_not_there() -> None:
+    index = RareFirstIndex()
+    index.put(examples.fingerprint())
+    index._writing.acquire()
+    index._merging.acquire()
+    index._log = []
+    # What a writer had added and not yet published.
+    index._state.delta.append(index._state.delta.rows[0], -1)
+    index.after_fork()
+    index.put(examples.fingerprint(examples.SIM))
+    index.compact()
+    assert len(index) == 2
+    for schema in (examples.BRP, examples.SIM):
+        [found] = index.nearest(examples.fingerprint(schema))
+        assert (found.distance, found.schema_hash) == (
+            0.0,
+            examples.fingerprint(schema).schema_hash,
+        )

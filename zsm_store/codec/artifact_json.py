@@ -116,12 +116,6 @@ def decode_index_entry(data: bytes, schema_hash: str | None = None) -> IndexEntr
     return IndexEntry(content.fingerprint(), content.tag)
 
 
-def stated_digest(data: bytes) -> str:
-    """Return the digest that a decoded and checked file states."""
-    found: str = loads(data)["digest"]
-    return found
-
-
 def encode_extension(artifact: ModelArtifact) -> dict[str, bytes]:
     """Encode what is optional and set, canonical JSON by key."""
     extension: dict[str, bytes] = {}

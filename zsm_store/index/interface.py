@@ -65,3 +65,6 @@ class FingerprintIndex(IndexMoment, Protocol):
 
     def tidy(self) -> None:
         """Do what has to be done now and then, before it holds up a change."""
+
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""

@@ -168,6 +168,15 @@ class RareFirstIndex:
         if self._state.version > self._limit() // 2:
             self.compact()
 
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""
+        is_half_done = self._writing.locked()
+        self._writing = threading.Lock()
+        self._merging = threading.Lock()
+        self._log = None
+        if is_half_done:  # half of a change is in what moments share
+            self._state = self._state.apart()
+
     def live_base(self) -> tuple[Base, Vocabulary, list[int]] | None:
         """Return the arrays as of now, without what is kept beside them.
 

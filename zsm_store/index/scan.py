@@ -91,6 +91,10 @@ class ScanIndex:
     def tidy(self) -> None:
         """Nothing to do."""
 
+    def after_fork(self) -> None:
+        """Make the child of a fork independent of the parent's threads."""
+        self._writing = threading.Lock()
+
     def __len__(self) -> int:
         return len(self._by_hash)
 

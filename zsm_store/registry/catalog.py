@@ -78,8 +78,6 @@ class Catalog:
         self._versions: dict[str, Hashable] = {}
         """What was loaded, damaged ones included."""
         self._tags: dict[str, str] = {}
-        self._loaded = 0
-        """Since the cache was offered anything."""
         self._own_changes = 0
         """Of this process: by them the index may be ahead of the view."""
         self._unindexed: set[str] = set()
@@ -176,6 +174,8 @@ class Catalog:
         self._lock = threading.Lock()
         if is_half_done:  # and whoever was at it does not exist here
             self._begin_anew()
+        elif self._index is not None:
+            self._index.after_fork()
 
     @contextmanager
     def _at_once(self) -> Iterator[FingerprintIndex | None]:
@@ -216,7 +216,8 @@ class Catalog:
             listing = self._listed(listing)
             loading = Loading(self._store, listing, is_patient=is_patient)
             self._take_in(listing, loading, suspects, indexed=indexed)
-            self._loaded += len(loading.versions)
+            if self._cache is not None:
+                self._cache.note_loaded(len(loading.versions))
             if not loading.is_disturbed:
                 self._listing = listing
                 self._offer_to_cache(listing)
@@ -243,8 +244,7 @@ class Catalog:
     def _offer_to_cache(self, listing: Listing) -> None:
         if self._cache is None or self._index is None or self._unindexed:
             return
-        loaded, self._loaded = self._loaded, 0
-        self._cache.offer(self._index, listing, self._unsettled, self._tags, loaded)
+        self._cache.offer(self._index, listing, self._unsettled, self._tags)
 
     @property
     def _the_index(self) -> FingerprintIndex:

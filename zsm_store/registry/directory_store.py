@@ -121,8 +121,9 @@ class DirectoryStore:
             except StorageError as error:
                 if error.errno not in MAY_NOT_WRITE:
                     raise
-        # Who may not lock, and who is disturbed by others than our writers, tries on.
-        listing = listing or self._try_to_list(before, _PATIENT_TRIES)
+        if listing is None:
+            # Who may not lock, and who is disturbed by others than our writers.
+            listing = self._try_to_list(before, _PATIENT_TRIES)
         if listing is None:
             busy = OSError(errno.EBUSY, "it changes faster than it can be listed")
             raise StorageError.of("list", self._path, busy)

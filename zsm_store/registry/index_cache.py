@@ -108,13 +108,16 @@ class IndexCache:
         tags = {key: tag for key, tag in kept.tags() if key in valid}
         return index, valid, tags
 
+    def note_loaded(self, count: int) -> None:
+        """Note that so many artifacts had to be loaded."""
+        self._loaded += count
+
     def offer(
         self,
         index: FingerprintIndex,
         listing: Mapping[str, Hashable],
         unsettled: Container[str],
         tags: Mapping[str, str],
-        loaded: int,
     ) -> None:
         """Write the cache, if that is worth it. No trouble with it troubles the caller.
 
@@ -125,10 +128,7 @@ class IndexCache:
         unsettled
             Artifacts whose version may not show a further change: nobody else may rely
             on it.
-        loaded
-            How many artifacts had to be loaded since the last call.
         """
-        self._loaded += loaded
         if self._loaded < max(_FEWEST_LOADED, len(listing) // _SHARE_LOADED):
             return
         self._loaded = 0

@@ -21,7 +21,7 @@ MAY_NOT_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class Listing(dict[str, "Hashable"]):
-    """Version of each artifact by hash, in no order; the caller's own to change."""
+    """Version of each artifact by hash, in no order."""
 
     __slots__ = ("state",)
 
