@@ -51,9 +51,13 @@ if TYPE_CHECKING:
         WarmStart,
     )
     from zsm_store.registry.bundling import PackReport, UnpackReport
+    from zsm_store.registry.file_writer import Durability
     from zsm_store.registry.problem import Problem, Severity
+    from zsm_store.registry.saving import SaveReport
     from zsm_store.registry.schema_registry import SchemaRegistry
     from zsm_store.registry.settings import Layout
+    from zsm_store.registry.versions import Version
+    from zsm_store.storage.lock import LockStrategy
     from zsm_store.tables.fingerprint import TableFingerprint, fingerprint_table
 
 __version__ = "0.1.0"
@@ -68,6 +72,7 @@ __all__ = [
     "BundleFormatError",
     "ColdStart",
     "ConflictError",
+    "Durability",
     "Explanation",
     "Field",
     "FieldKind",
@@ -76,6 +81,7 @@ __all__ = [
     "FormatError",
     "InvalidArtifactError",
     "Layout",
+    "LockStrategy",
     "ModelArtifact",
     "ModelParams",
     "NearestArtifact",
@@ -85,6 +91,7 @@ __all__ = [
     "Problem",
     "ReadOnlyRegistryError",
     "RegistryLockedError",
+    "SaveReport",
     "Schema",
     "SchemaFingerprint",
     "SchemaRegistry",
@@ -95,6 +102,7 @@ __all__ = [
     "TableError",
     "TableFingerprint",
     "UnpackReport",
+    "Version",
     "WarmLoad",
     "WarmStart",
     "ZsmError",
@@ -117,6 +125,7 @@ _DEFINED_IN = {
     "BundleFormatError": "errors",
     "ColdStart": "model.startup",
     "ConflictError": "errors",
+    "Durability": "registry.file_writer",
     "Explanation": "model.startup",
     "Field": "model.schema",
     "FieldKind": "model.schema",
@@ -125,6 +134,7 @@ _DEFINED_IN = {
     "FormatError": "errors",
     "InvalidArtifactError": "errors",
     "Layout": "registry.settings",
+    "LockStrategy": "storage.lock",
     "ModelArtifact": "model.artifact",
     "ModelParams": "model.params",
     "NearestArtifact": "model.startup",
@@ -134,6 +144,7 @@ _DEFINED_IN = {
     "Problem": "registry.problem",
     "ReadOnlyRegistryError": "errors",
     "RegistryLockedError": "errors",
+    "SaveReport": "registry.saving",
     "Schema": "model.schema",
     "SchemaFingerprint": "model.fingerprint",
     "SchemaRegistry": "registry.schema_registry",
@@ -144,6 +155,7 @@ _DEFINED_IN = {
     "TableError": "errors",
     "TableFingerprint": "tables.fingerprint",
     "UnpackReport": "registry.bundling",
+    "Version": "registry.versions",
     "WarmLoad": "model.startup",
     "WarmStart": "model.startup",
     "ZsmError": "errors",

@@ -212,22 +212,25 @@ class RegistryLockedError(ZsmError, TimeoutError):
     Attributes
     ----------
     path : str
-        The lock file.
+        What is locked.
     timeout_s : float
         Seconds waited.
+    holder : str or None
+        The process that holds it, as far as can be told.
     """
 
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__(path, timeout_s)
+    def __init__(self, path: str, timeout_s: float, holder: str | None = None) -> None:
+        super().__init__(path, timeout_s, holder)
         # OSError took the two arguments for these.
         self.errno, self.strerror = errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)
         self.path = path
         self.timeout_s = timeout_s
+        self.holder = holder
 
     def __str__(self) -> str:
         return (
-            f"registry is locked: another writer held '{self.path}' for more than "
-            f"{self.timeout_s:g} s; try again"
+            f"registry is locked: {self.holder or 'another writer'} held "
+            f"'{self.path}' for more than {self.timeout_s:g} s; try again"
         )
 
 

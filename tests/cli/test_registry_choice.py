@@ -66,7 +66,7 @@ def test_init_says_what_it_wrote_and_what_comes_next(files, zsm) -> None:
     outcome = zsm("init", "r", "--layout", "fan-out")
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
-        "created registry 'r' with layout fan-out",
+        "created registry 'r': layout fan-out, lock flock",
         "  wrote registry.json",
         "  wrote .gitattributes",
         "  wrote .zsm/.gitignore",
@@ -76,9 +76,15 @@ def test_init_says_what_it_wrote_and_what_comes_next(files, zsm) -> None:
     )
     again = zsm("init", "r")
     assert again.code == 0
-    assert again.out == "'r' is a registry already, layout fan-out\n"
+    assert again.out == "'r' is a registry already: layout fan-out, lock flock\n"
     document = zsm("init", "r", "--json").document
-    assert document == {"registry": "r", "layout": "fan-out", "written": []}
+    assert document == {
+        "registry": "r",
+        "layout": "fan-out",
+        "lock": "flock",
+        "keep": 0,
+        "written": [],
+    }
     saved = zsm(
         "save", "params.json", "people.csv", "-q", "--registry", "r"
     ).out.strip()

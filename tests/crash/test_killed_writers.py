@@ -13,7 +13,7 @@ import pytest
 from tests.examples import BRP, SIM, trained
 from tests.processes import running
 from zsm_store import ColdStart, Layout, ModelArtifact, SchemaRegistry, WarmLoad
-from zsm_store.storage.directory import STALE_STAGING_S
+from zsm_store.storage.private import STALE_STAGING_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

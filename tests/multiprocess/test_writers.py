@@ -18,6 +18,8 @@ from zsm_store import (
     StorageError,
 )
 from zsm_store.registry.directory_store import DirectoryStore
+from zsm_store.registry.file_reader import FileReader
+from zsm_store.registry.file_writer import FileWriter
 from zsm_store.storage.directory import ArtifactDirectory
 
 if TYPE_CHECKING:
@@ -152,11 +154,11 @@ def stopped(
     Returns the events "the writer stands there" and "it may go on".
     """
     arrived, go_on = threading.Event(), threading.Event()
-    check = DirectoryStore._check
+    check = FileWriter._check
     checks = itertools.count()
 
     def check_and_wait(
-        self: DirectoryStore, key: str, *, if_match: str | None, if_absent: bool
+        self: FileWriter, key: str, *, if_match: str | None, if_absent: bool
     ) -> None:
         check(self, key, if_match=if_match, if_absent=if_absent)
         # The first check is for free, before anything is created; the second counts.
@@ -164,7 +166,7 @@ def stopped(
             arrived.set()
             assert go_on.wait(20)
 
-    monkeypatch.setattr(DirectoryStore, "_check", check_and_wait)
+    monkeypatch.setattr(FileWriter, "_check", check_and_wait)
     return arrived, go_on
 
 
@@ -237,13 +239,15 @@ def test_moment_that_never_comes_is_made_by_keeping_writers_out(
     writer = SchemaRegistry.open(tmp_path / "registry", lock_timeout_s=0.1)
     registry = SchemaRegistry.open(tmp_path / "registry")
     writer.save(trained(em_iterations=0))
-    load, loads, refused = DirectoryStore._load, 0, 0
+    assert isinstance(registry._store, DirectoryStore)
+    reader = registry._store.reader
+    load, loads, refused = FileReader.load, 0, 0
 
     def load_while_others_write(
-        self: DirectoryStore, schema_hash: str, *, listed: bool = False
+        self: FileReader, schema_hash: str, *, listed: bool = False
     ) -> object:
         nonlocal loads, refused
-        if self is registry._store:
+        if self is reader:
             loads += 1
             try:
                 writer.save(trained(em_iterations=loads))
@@ -251,7 +255,7 @@ def test_moment_that_never_comes_is_made_by_keeping_writers_out(
                 refused += 1
         return load(self, schema_hash, listed=listed)
 
-    monkeypatch.setattr(DirectoryStore, "_load", load_while_others_write)
+    monkeypatch.setattr(FileReader, "load", load_while_others_write)
     [found] = registry.list_all()
     assert refused == 1
     assert found.em_iterations == loads - 1

@@ -6,6 +6,7 @@ import shutil
 import socket
 import stat
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,10 @@ import pytest
 from tests.processes import read_only, run_as_nobody
 from zsm_store.errors import StorageError
 from zsm_store.storage import directory as module
-from zsm_store.storage.directory import STALE_STAGING_S, ArtifactDirectory
+from zsm_store.storage import patience
+from zsm_store.storage.directory import ArtifactDirectory
 from zsm_store.storage.listing import file_version, oddities
+from zsm_store.storage.private import STALE_STAGING_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +44,7 @@ def put(directory: ArtifactDirectory, schema_hash: str, data: bytes) -> None:
     with directory.staged(schema_hash, data) as staging:
         with directory.locked():
             directory.publish(staging, schema_hash, data)
-        directory.sync(schema_hash)
+        directory.sync([schema_hash])
 
 
 def place(directory: ArtifactDirectory, schema_hash: str, *, fan_out: bool) -> Path:
@@ -154,7 +157,7 @@ def test_missing_directory_is_empty_and_stays_missing(
     assert directory.read(A, limit=LIMIT, listed=True) is None
     assert directory.read_file("registry.json") is None
     assert list(oddities(directory.path)) == []
-    assert directory.sweep(0) == 0
+    assert directory.private.sweep(0) == 0
     assert not directory.path.exists()
 
 
@@ -351,14 +354,14 @@ def test_listed_file_that_is_hidden_for_a_moment_is_looked_for_again(
         waits.append(wait_s)
         path.write_bytes(b"back")
 
-    monkeypatch.setattr(module.time, "sleep", appear)
+    monkeypatch.setattr(patience.time, "sleep", appear)
     assert directory.read(A, limit=LIMIT) is None
     assert directory.read(A, limit=LIMIT, listed=True) == b"back"
     assert len(waits) == 1
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EBUSY])
-@pytest.mark.parametrize("failures", [1, 3, 4])
+@pytest.mark.parametrize("failures", [1, 3, 1000])
 def test_passing_error_of_a_network_drive_is_retried_but_not_for_ever(
     directory: ArtifactDirectory,
     monkeypatch: pytest.MonkeyPatch,
@@ -377,8 +380,8 @@ def test_passing_error_of_a_network_drive_is_retried_but_not_for_ever(
         return real(path)
 
     monkeypatch.setattr(module, "open_regular", open_regular)
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
-    if failures < 4:
+    monkeypatch.setattr(patience.time, "sleep", lambda _: None)
+    if failures < 1000:
         assert directory.read(A, limit=LIMIT) == b"x"
     else:
         with pytest.raises(StorageError) as caught:
@@ -409,7 +412,7 @@ def test_group_of_a_shared_registry_is_inherited(directory: ArtifactDirectory) -
     put(directory, A, b"x")
     path = place(directory, A, fan_out=directory.fan_out)
     assert path.stat().st_gid == 4321
-    assert (directory.path / ".zsm" / "lock").stat().st_gid == 4321
+    assert (directory.path / ".zsm" / "tmp").stat().st_gid == 4321
 
 
 def test_other_files_of_the_registry_are_written_whole(
@@ -513,7 +516,7 @@ def test_stale_staging_files_are_swept_and_young_ones_are_not(
     old = stale(directory, "old", STALE_STAGING_S + 1, now)
     young = stale(directory, "young", STALE_STAGING_S - 1, now)
     future = stale(directory, "future", -STALE_STAGING_S, now)
-    assert directory.sweep(now) == 1
+    assert directory.private.sweep(now) == 1
     assert (old.exists(), young.exists(), future.exists()) == (False, True, True)
 
 
@@ -538,7 +541,7 @@ def test_age_is_measured_by_the_clock_of_the_file_system(
     old = stale(directory, "old", STALE_STAGING_S + 60, now)
     young = stale(directory, "young", 60, now)
     # This host believes to live ten years from now.
-    monkeypatch.setattr(module.time, "time", lambda: now + 3e8)
+    monkeypatch.setattr(time, "time", lambda: now + 3e8)
     put(ArtifactDirectory(tmp_path), B, b"x")
     assert not old.exists()
     assert young.exists()
@@ -549,7 +552,7 @@ def test_sweep_survives_what_it_cannot_remove(directory: ArtifactDirectory) -> N
     (directory.path / ".zsm" / "tmp" / "folder").mkdir()
     old = stale(directory, "old", 2 * STALE_STAGING_S, 1_000_000.0)
     os.utime(directory.path / ".zsm" / "tmp" / "folder", (0, 0))
-    assert directory.sweep(1_000_000.0) == 1
+    assert directory.private.sweep(1_000_000.0) == 1
     assert not old.exists()
 
 
@@ -648,11 +651,8 @@ try:
         sys.exit("staged")
 except StorageError as error:
     assert error.errno == 13, error
-try:
-    with directory.locked():
-        sys.exit("locked")
-except StorageError as error:
-    assert error.errno == 13, error
+with directory.locked():
+    pass  # to see one moment is nothing that only writers want
 try:
     directory.delete(key)
 except StorageError as error:

@@ -12,7 +12,7 @@ import pytest
 from tests.examples import BRP, SIM, trained
 from zsm_store import StorageError
 from zsm_store.codec import artifact_json
-from zsm_store.registry import directory_store as module
+from zsm_store.registry import file_reader as module
 from zsm_store.registry.directory_store import DirectoryStore
 from zsm_store.storage.directory import ArtifactDirectory
 from zsm_store.storage.file_system import NO_GRANULARITY_S, clock_granularity_s
@@ -85,7 +85,7 @@ def test_listing_that_was_disturbed_is_thrown_away(
     granularity_s: float,
     times: int,
 ) -> None:
-    store.granularity_s = granularity_s
+    store.site.granularity_s = granularity_s
     neighbor = Neighbor(monkeypatch, tmp_path / "r", times)
     assert store.entries().keys() == {(B if times == 1 else A).schema_hash}
     assert neighbor.listings > times
@@ -97,9 +97,9 @@ def test_where_writers_never_rest_they_are_locked_out(
     neighbor = Neighbor(monkeypatch, tmp_path / "r", 1_000_000)
     real = ArtifactDirectory.locked
 
-    def locked(directory: ArtifactDirectory) -> object:
+    def locked(directory: ArtifactDirectory, strategy: object) -> object:
         neighbor.left = 0  # a neighbor that takes the lock, as all writers do
-        return real(directory)
+        return real(directory, strategy)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ArtifactDirectory, "locked", locked)
     assert len(store.entries()) == 1
@@ -109,7 +109,7 @@ def test_where_writers_never_rest_they_are_locked_out(
 def test_who_may_not_lock_tries_on(
     store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_: object) -> object:
+    def refused(*_: object) -> object:
         raise StorageError.of("lock", "x", OSError(errno.EROFS, "read-only"))
 
     monkeypatch.setattr(ArtifactDirectory, "locked", refused)
@@ -135,16 +135,16 @@ def test_who_holds_the_lock_does_not_wait_for_it(
 
 def test_lock_of_another_thread_is_another_lock(store: DirectoryStore) -> None:
     with store.locked(), ThreadPoolExecutor(1) as other:
-        assert other.submit(lambda: store._holding.depth).result() == 0
-        assert store._holding.depth == 1
-    assert store._holding.depth == 0
+        assert other.submit(lambda: store.site.is_locked_here).result() is False
+        assert store.site.is_locked_here
+    assert not store.site.is_locked_here
 
 
 @pytest.mark.parametrize("is_local", [True, False])
 def test_index_entries_are_those_that_were_asked_for(
     store: DirectoryStore, tmp_path: Path, *, is_local: bool
 ) -> None:
-    store._is_local = is_local
+    store.site.open().is_local = is_local
     save(store, B)
     for number in range(40):
         (tmp_path / "r" / f"{number:064x}.json").write_bytes(b"{")
@@ -162,7 +162,7 @@ def test_index_entries_are_those_that_were_asked_for(
 def test_network_drive_is_read_by_several_threads(
     store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store._is_local = False
+    store.site.open().is_local = False
     for number in range(40):
         (tmp_path / "r" / f"{number:064x}.json").write_bytes(b"{")
     monkeypatch.setattr(module, "_AT_ONCE", 7)
@@ -174,7 +174,7 @@ def test_empty_registry_is_listed_once_like_any_other(
 ) -> None:
     (tmp_path / "r").mkdir()
     store = DirectoryStore(tmp_path / "r", lock_timeout_s=5)
-    store.granularity_s = 0.0
+    store.site.granularity_s = 0.0
     neighbor = Neighbor(monkeypatch, tmp_path / "r", 0)
     assert store.entries() == {}
     assert neighbor.listings == 1

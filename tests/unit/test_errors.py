@@ -97,6 +97,13 @@ MESSAGES: list[tuple[ZsmError, str]] = [
             "10 s; try again"
         ),
     ),
+    (
+        RegistryLockedError("/r", 0.5, "process 7 on node-42"),
+        (
+            "registry is locked: process 7 on node-42 held '/r' for more than 0.5 s; "
+            "try again"
+        ),
+    ),
     (storage_error(), "cannot publish '/r/a.json': disk full"),
     (storage_error(ReadOnlyRegistryError), "cannot publish '/r/a.json': disk full"),
 ]

@@ -23,7 +23,7 @@ from zsm_store.codec import artifact_json
 from zsm_store.index.rare_first import SMALLEST_LIMIT
 from zsm_store.registry import index_cache
 from zsm_store.registry.cache_list import drop_caches, list_caches
-from zsm_store.registry.directory_store import DirectoryStore
+from zsm_store.registry.file_reader import FileReader
 from zsm_store.registry.index_cache import IndexCache, cache_directory
 from zsm_store.storage.cache_file import read_cache_file, write_cache_file
 
@@ -61,13 +61,13 @@ class Opened:
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loads: list[str] = []
-        real = DirectoryStore._index_entry
+        real = FileReader._index_entry
 
-        def counted(store: DirectoryStore, key: str) -> object:
+        def counted(store: FileReader, key: str) -> object:
             self.loads.append(key)
             return real(store, key)
 
-        monkeypatch.setattr(DirectoryStore, "_index_entry", counted)
+        monkeypatch.setattr(FileReader, "_index_entry", counted)
         with SchemaRegistry.open(path) as registry:
             self.size = len(registry)
             asked = range(0, COUNT + 20, 9)
@@ -119,9 +119,7 @@ def test_second_process_reads_no_artifact_that_has_not_changed(
 def test_cache_knows_the_tags(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Opened(path, monkeypatch)
     loads: list[str] = []
-    monkeypatch.setattr(
-        DirectoryStore, "_index_entry", lambda _, key: loads.append(key)
-    )
+    monkeypatch.setattr(FileReader, "_index_entry", lambda _, key: loads.append(key))
     with SchemaRegistry.open(path) as registry:
         assert registry.resolve("t5") == table(5).schema_hash
     assert loads == []
@@ -253,9 +251,7 @@ def test_version_that_may_not_show_a_later_change_is_not_kept(
     def coarse(_: object) -> float:
         return 30.0
 
-    monkeypatch.setattr(
-        "zsm_store.registry.directory_store.clock_granularity_s", coarse
-    )
+    monkeypatch.setattr("zsm_store.registry.site.clock_granularity_s", coarse)
     with SchemaRegistry.open(path) as registry:
         old = 1_700_000_000
         for number in range(COUNT):
@@ -264,7 +260,7 @@ def test_version_that_may_not_show_a_later_change_is_not_kept(
         recent = path / f"{table(8).schema_hash}.json"
         newest = max(recent.stat().st_mtime_ns, recent.stat().st_ctime_ns)
         monkeypatch.setattr(
-            "zsm_store.registry.directory_store._stamp_ns",
+            "zsm_store.registry.directory_listing._stamp_ns",
             lambda version: newest if version[3] == recent.stat().st_ino else old,
         )
         assert len(registry) == COUNT

@@ -196,18 +196,18 @@ import os, sys, threading
 from pathlib import Path
 from tests.examples import *
 from zsm_store import SchemaRegistry, WarmLoad
-from zsm_store.registry.directory_store import DirectoryStore
+from zsm_store.registry.file_reader import FileReader
 registry = SchemaRegistry.open(Path(sys.argv[1]))
 registry.save(trained(BRP))
 registry.save(trained(SIM))
-real = DirectoryStore._index_entry
+real = FileReader._index_entry
 loading, forked = threading.Event(), threading.Event()
 def slowly(store, key):
     if threading.current_thread() is not threading.main_thread():
         loading.set()
         forked.wait(30)
     return real(store, key)
-DirectoryStore._index_entry = slowly
+FileReader._index_entry = slowly
 thread = threading.Thread(target=registry.lookup_startup_mode, args=[fingerprint(BRP)])
 thread.start()
 assert loading.wait(30)

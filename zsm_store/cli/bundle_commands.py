@@ -13,7 +13,7 @@ from zsm_store.cli.bundle_view import (
     content_lines,
     read_content,
 )
-from zsm_store.cli.command import command
+from zsm_store.cli.command import command, durability_option
 from zsm_store.cli.exit_codes import ExitCode
 from zsm_store.cli.json_output import write_json
 from zsm_store.cli.printable import counted
@@ -28,6 +28,7 @@ _BUNDLE = click.argument("bundle", type=click.Path(readable=False, path_type=Pat
 
 @command(
     "pack",
+    locks=True,
     examples="""
     zsm pack people.zsm
     zsm pack people.zsm --registry /srv/linkage/registry
@@ -65,6 +66,7 @@ def pack_command(session: Session, bundle: Path) -> None:
 
 @command(
     "unpack",
+    locks=True,
     examples="""
     zsm unpack people.zsm
     zsm unpack people.zsm --replace
@@ -76,6 +78,7 @@ def pack_command(session: Session, bundle: Path) -> None:
     is_flag=True,
     help="Also where the registry has another training of the same schema.",
 )
+@durability_option()
 def unpack_command(session: Session, bundle: Path, replace: bool) -> None:
     """Save the artifacts of BUNDLE.
 

@@ -12,6 +12,7 @@ from zsm_store.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_TIMEOUT_S = 1e6
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
@@ -34,6 +35,7 @@ def command(
     examples: str,
     registry: bool = True,
     cache: bool = True,
+    locks: bool = False,
     data: bool = True,
     quiet: str = "hashes",
 ) -> Callable[[Callable[..., None]], click.Command]:
@@ -49,6 +51,8 @@ def command(
         The command is about a registry, so it takes ``--registry``.
     cache
         It opens the registry to ask for artifacts, so it takes ``--no-cache``, too.
+    locks
+        It may have to wait for writers, so it takes ``--lock-timeout``.
     data
         The command prints data, so it takes ``--json`` and ``--quiet``.
     quiet
@@ -68,6 +72,8 @@ def command(
             made.params.append(registry_option())
         if registry and cache:
             made.params.append(no_cache_option())
+        if locks:
+            made.params.append(lock_timeout_option())
         made.params.append(verbose_option())
         return made
 
@@ -121,6 +127,30 @@ def no_cache_option() -> click.Option:
     )
 
 
+def lock_timeout_option() -> click.Option:
+    """``--lock-timeout``."""
+    return click.Option(
+        ["--lock-timeout"],
+        type=click.FloatRange(min=0, max=MAX_TIMEOUT_S),
+        metavar="SECONDS",
+        expose_value=False,
+        callback=_store_lock_timeout,
+        help="Wait that long for other writers; 30 if left out.",
+    )
+
+
+def durability_option() -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``--durability``, for those who save."""
+    return click.option(
+        "--durability",
+        type=click.Choice(["full", "rename"]),
+        expose_value=False,
+        callback=_store_durability,
+        help="full: what is saved survives a power cut, the default; rename: only the "
+        "end of processes, which is faster.",
+    )
+
+
 def verbose_option() -> click.Option:
     """``-v``."""
     return click.Option(
@@ -158,6 +188,20 @@ def _store_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _store_no_cache(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.ensure_object(Session).use_cache = False
+
+
+def _store_lock_timeout(
+    ctx: click.Context, _: click.Parameter, value: float | None
+) -> None:
+    if value is not None:
+        ctx.ensure_object(Session).lock_timeout_s = value
+
+
+def _store_durability(
+    ctx: click.Context, _: click.Parameter, value: str | None
+) -> None:
+    if value is not None:
+        ctx.ensure_object(Session).durability = value
 
 
 def _store_registry(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:

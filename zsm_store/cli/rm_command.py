@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @command(
     "rm",
+    locks=True,
     examples="""
     zsm rm people_q1
     zsm rm 969fb2e646c6 6ec0cb51a0b7 --force

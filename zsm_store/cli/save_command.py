@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsm_store.cli.command import command
+from zsm_store.cli.command import command, durability_option
 from zsm_store.cli.json_output import write_json
 from zsm_store.cli.option_types import Digest, JsonFile, Moment
 from zsm_store.cli.params_file import STANDARD_INPUT, TrainedParams, read_params
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 @command(
     "save",
+    locks=True,
     examples="""
     zsm save params.json people.csv --tag people_q1 --em-iterations 25
     zsm save params.json --schema people.schema.json --if-absent
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--if-match", type=Digest(), help="Only if the stored one has this digest."
 )
+@durability_option()
 def save_command(
     session: Session,
     request: TableRequest,

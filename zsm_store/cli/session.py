@@ -26,6 +26,10 @@ class Session:
         self.verbose = False
         self.use_cache = True
         """Whether the index of a large registry may be kept in the user's cache."""
+        self.lock_timeout_s: float | None = None
+        """Seconds to wait for other writers; None for the usual ones."""
+        self.durability = "full"
+        """What is saved survives a power cut, or only the end of processes."""
 
     @contextmanager
     def open_registry(self) -> Iterator[SchemaRegistry]:
@@ -38,12 +42,34 @@ class Session:
         ZsmError
             It cannot be opened.
         """
+        with self.open(registry_path(self.registry)) as registry:
+            yield registry
+
+    def open(self, path: Path) -> SchemaRegistry:
+        """Open one registry, with the options that were given.
+
+        Raises
+        ------
+        ZsmError
+            It cannot be opened.
+        """
+        from zsm_store.registry.file_writer import Durability  # noqa: PLC0415
         from zsm_store.registry.schema_registry import SchemaRegistry  # noqa: PLC0415
 
-        path = registry_path(self.registry)
         # Nothing to watch for: the process ends with its first answer.
-        with SchemaRegistry.open(path, watch=False, cache=self.use_cache) as registry:
-            yield registry
+        return SchemaRegistry.open(
+            path,
+            watch=False,
+            cache=self.use_cache,
+            durability=Durability(self.durability),
+            **self.lock_options(),
+        )
+
+    def lock_options(self) -> dict[str, float]:
+        """Return how long to wait for other writers, if that was said."""
+        if self.lock_timeout_s is None:
+            return {}
+        return {"lock_timeout_s": self.lock_timeout_s}
 
     def hint(self, message: str) -> None:
         """Say on standard error what may help, unless somebody wants data only."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zsm_store.model.artifact import ModelArtifact
+    from zsm_store.registry.versions import Version
 
 
 class BundleStore:
@@ -107,7 +108,24 @@ class BundleStore:
         """Return the digest of one artifact."""
         return artifact_json.digest(self.load(schema_hash))
 
+    def load_with_digest(self, schema_hash: str) -> tuple[ModelArtifact, str]:
+        """Decode one artifact and derive its digest."""
+        artifact = self.load(schema_hash)
+        return artifact, artifact_json.digest(artifact)
+
+    def replaced(self, schema_hash: str) -> list[Version]:  # noqa: ARG002  # a bundle is of one moment
+        """Return nothing."""
+        return []
+
+    def replaced_hashes(self) -> list[str]:
+        """Return nothing."""
+        return []
+
     def save(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: a bundle is read-only."""
+        raise self._read_only()
+
+    def save_many(self, *_: object, **__: object) -> NoReturn:
         """Refuse: a bundle is read-only."""
         raise self._read_only()
 

@@ -6,6 +6,7 @@ import errno
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from zsm_store.codec import artifact_json
@@ -17,17 +18,21 @@ from zsm_store.errors import (
     FormatError,
     InvalidArtifactError,
     StorageError,
+    ZsmError,
 )
 from zsm_store.registry.moment import at_one_moment
 from zsm_store.storage.atomic import publish, staged, sync_directory
 from zsm_store.storage.file_source import FileSource
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.store import ArtifactStore
+
+_AT_ONCE = 256
+"""Artifacts of a bundle that are in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +93,10 @@ def unpack(store: ArtifactStore, path: Path, *, replace: bool) -> UnpackReport:
         # Before the first save: a damaged bundle must not be unpacked by half.
         for _ in bundle:
             pass
-        for artifact in bundle:
-            outcome, line = _unpack_one(store, artifact, replace=replace)
-            lines[outcome].append(line)
+        artifacts = iter(bundle)
+        while some := list(islice(artifacts, _AT_ONCE)):
+            for outcome, line in _unpack_some(store, some, replace=replace):
+                lines[outcome].append(line)
     except BundleFormatError as error:
         error.source = path
         raise
@@ -111,9 +117,35 @@ class _Outcome(Enum):
     REFUSED = auto()
 
 
-def _unpack_one(
+def _unpack_some(
+    store: ArtifactStore, artifacts: Sequence[ModelArtifact], *, replace: bool
+) -> Iterator[tuple[_Outcome, str]]:
+    """Save some; yields what became of each, in order."""
+    stored = [_stored(store, artifact, replace=replace) for artifact in artifacts]
+    left = [
+        artifact
+        for artifact, known in zip(artifacts, stored, strict=True)
+        if known is None
+    ]
+    saved = store.save_many(left, if_absent=not replace)
+    for artifact, known in zip(artifacts, stored, strict=True):
+        if known is not None:
+            yield known
+            continue
+        key = artifact.schema_hash
+        match next(saved):
+            case ConflictError():  # somebody saved that schema a moment ago
+                yield _Outcome.KEPT, key
+            case ZsmError() as error:
+                raise error
+            case _:
+                yield _Outcome.SAVED, key
+
+
+def _stored(
     store: ArtifactStore, artifact: ModelArtifact, *, replace: bool
-) -> tuple[_Outcome, str]:
+) -> tuple[_Outcome, str] | None:
+    """Return what becomes of an artifact that is not to be saved."""
     key = artifact.schema_hash
     try:
         if artifact_json.digest(artifact) == store.digest(key):
@@ -127,11 +159,7 @@ def _unpack_one(
     except FormatError as error:  # the stored one is damaged
         if not replace:
             return _Outcome.REFUSED, f"{key}: {error}"
-    try:
-        store.save(artifact, if_match=None, if_absent=not replace)
-    except ConflictError:  # somebody saved that schema a moment ago
-        return _Outcome.KEPT, key
-    return _Outcome.SAVED, key
+    return None
 
 
 def _usable(

@@ -26,7 +26,7 @@ import orjson
 from zsm_store.errors import StorageError
 from zsm_store.index.image import VERSION, base_of_image, hashes_of, image_of
 from zsm_store.storage.cache_file import read_cache_file, write_cache_file
-from zsm_store.storage.directory import STALE_STAGING_S
+from zsm_store.storage.private import STALE_STAGING_S
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterator, Mapping

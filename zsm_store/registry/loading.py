@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from zsm_store.errors import ArtifactNotFoundError, FormatError, StorageError
-from zsm_store.storage.directory import PASSING
+from zsm_store.storage.patience import PASSING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zsm_store.codec import artifact_json
 from zsm_store.codec.artifact_json import IndexEntry
-from zsm_store.errors import ArtifactNotFoundError
+from zsm_store.errors import ArtifactNotFoundError, ZsmError
 from zsm_store.registry.checks import artifact_problems
 from zsm_store.registry.store import (
     Listing,
@@ -17,11 +17,12 @@ from zsm_store.registry.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.problem import Problem
+    from zsm_store.registry.versions import Version
 
 
 class MemoryStore:
@@ -72,9 +73,21 @@ class MemoryStore:
         """Return one artifact."""
         return self._get(schema_hash)[0]
 
+    def load_with_digest(self, schema_hash: str) -> tuple[ModelArtifact, str]:
+        """Return one artifact and its digest."""
+        return self._get(schema_hash)
+
     def digest(self, schema_hash: str) -> str:
         """Return the digest of one artifact."""
         return self._get(schema_hash)[1]
+
+    def replaced(self, schema_hash: str) -> list[Version]:  # noqa: ARG002  # nothing is kept
+        """Return nothing."""
+        return []
+
+    def replaced_hashes(self) -> list[str]:
+        """Return nothing."""
+        return []
 
     def save(
         self, artifact: ModelArtifact, *, if_match: str | None, if_absent: bool
@@ -86,6 +99,16 @@ class MemoryStore:
             self._artifacts[artifact.schema_hash] = artifact, digest
             self._changes += 1
         return Saved(digest, digest)
+
+    def save_many(
+        self, artifacts: Sequence[ModelArtifact], *, if_absent: bool
+    ) -> Iterator[Saved | ZsmError]:
+        """Keep artifacts."""
+        for artifact in artifacts:
+            try:
+                yield self.save(artifact, if_match=None, if_absent=if_absent)
+            except ZsmError as error:
+                yield error
 
     def delete(self, schema_hash: str, *, if_match: str | None) -> bool:
         """Forget an artifact."""

@@ -10,6 +10,7 @@ import orjson
 
 from zsm_store.codec.strict_json import parse_object
 from zsm_store.errors import ArtifactFormatError, SettingsFormatError
+from zsm_store.storage.lock import LockStrategy
 
 FORMAT = "zsm-registry/1"
 
@@ -23,11 +24,8 @@ class Layout(StrEnum):
     """``ab/<hash>.json``, for more than about 5,000 artifacts in git."""
 
 
-class LockStrategy(StrEnum):
-    """How writers exclude each other."""
-
-    FLOCK = "flock"
-    """The operating system's file lock on ``.zsm/lock``."""
+MOST_KEPT = 1000
+"""Replaced versions of one artifact that a registry keeps at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +34,18 @@ class RegistrySettings:
 
     layout: Layout = Layout.FLAT
     lock: LockStrategy = LockStrategy.FLOCK
+    keep: int = 0
+    """How many replaced versions of each artifact are kept."""
 
     def encode(self) -> bytes:
         """Encode as the file's bytes."""
-        document = {"format": FORMAT, "layout": self.layout, "lock": self.lock}
+        document: dict[str, object] = {
+            "format": FORMAT,
+            "layout": self.layout,
+            "lock": self.lock,
+        }
+        if self.keep:
+            document["keep"] = self.keep
         return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
 
     @classmethod
@@ -67,12 +73,21 @@ class RegistrySettings:
             settings = cls(
                 layout=Layout(document.pop("layout", Layout.FLAT)),
                 lock=LockStrategy(document.pop("lock", LockStrategy.FLOCK)),
+                keep=_checked_keep(document.pop("keep", 0)),
             )
         except ValueError as error:
             _refuse(f"{error}; a newer version of this package may know it")
         if document:
             _refuse(f"unknown key {min(document)!r}")
         return settings
+
+
+def _checked_keep(keep: object) -> int:
+    # A bool is an int, too.
+    if type(keep) is not int or not 0 <= keep <= MOST_KEPT:
+        message = f"'keep' is {keep!r}, not 0 to {MOST_KEPT}"
+        raise ValueError(message)
+    return keep
 
 
 def _refuse(reason: str, *, newer: bool = False) -> NoReturn:

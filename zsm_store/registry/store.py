@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zsm_store.errors import ConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from zsm_store.codec.artifact_json import IndexEntry
+    from zsm_store.errors import ZsmError
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.problem import Problem
+    from zsm_store.registry.versions import Version
 
 
 MAY_NOT_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -110,13 +112,27 @@ class ArtifactStore(Protocol):
             It is there and cannot be read.
         """
 
+    def load_with_digest(self, schema_hash: str) -> tuple[ModelArtifact, str]:
+        """Load one artifact and its digest; raises like `load`."""
+
     def digest(self, schema_hash: str) -> str:
         """Return the digest of one artifact; raises like `load`."""
+
+    def replaced(self, schema_hash: str) -> list[Version]:
+        """Return the versions of an artifact that were replaced, the last one first."""
+
+    def replaced_hashes(self) -> list[str]:
+        """Return the artifacts of which there are such versions, sorted."""
 
     def save(
         self, artifact: ModelArtifact, *, if_match: str | None, if_absent: bool
     ) -> Saved:
         """Save; ConflictError if the precondition fails."""
+
+    def save_many(
+        self, artifacts: Sequence[ModelArtifact], *, if_absent: bool
+    ) -> Iterator[Saved | ZsmError]:
+        """Save each of them wholly or not at all; yields what became of each."""
 
     def delete(self, schema_hash: str, *, if_match: str | None) -> bool:
         """Delete; ConflictError if the precondition fails."""

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zsm_store.errors import StorageError
 from zsm_store.storage.atomic import make_directory, publish, staged, sync_directory
+from zsm_store.storage.file_system import is_local
+from zsm_store.storage.freshness import directory_state
 from zsm_store.storage.listing import FAN_DIGITS, file_version, list_artifacts
-from zsm_store.storage.lock import DEFAULT_TIMEOUT_S, write_lock
+from zsm_store.storage.lock import DEFAULT_TIMEOUT_S, LockStrategy, write_lock
+from zsm_store.storage.patience import (
+    LOCAL_S,
+    PASSING,
+    PASSING_RENAME,
+    SHARED_S,
+    Patience,
+)
+from zsm_store.storage.private import PrivateDirectory
 from zsm_store.storage.regular_file import open_regular, read_open, read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from zsm_store.storage.listing import FileVersion
-
-PRIVATE_NAME = ".zsm"
-STALE_STAGING_S = 3600.0
-"""Age from which on a staging file is nobody's any more."""
-PASSING = frozenset({errno.ESTALE, errno.EBUSY})
-"""What network drives say of a file that was replaced a moment ago."""
+    from zsm_store.storage.lock import Lock
 
 _SMALL_FILE_BYTES = 1 << 20
-_RETRY_S = (0.001, 0.005, 0.025)
 _WRITE_TRIES = 3
 
 
@@ -57,8 +61,19 @@ class ArtifactDirectory:
         self.path = path
         self.fan_out = fan_out
         self.lock_timeout_s = lock_timeout_s
+        self.private = PrivateDirectory(path)
         self._swept = False
+        self._checked: tuple[int, int, LockStrategy] | None = None
         self._prefix = f"{path}/"
+
+    @cached_property
+    def is_local(self) -> bool:
+        """Whether only this host can change it. When first asked: that takes a look."""
+        return is_local(self.path)
+
+    @cached_property
+    def _patience_s(self) -> float:
+        return LOCAL_S if self.is_local else SHARED_S
 
     def entries(self) -> dict[str, FileVersion]:
         """List the artifacts by schema hash. See `list_artifacts`."""
@@ -109,24 +124,73 @@ class ArtifactDirectory:
         version, content
             The content is None if the version is `known`.
         """
-        waits = list(_RETRY_S)
+        patience: Patience | None = None
         while True:
-            for in_folder in (self.fan_out, not self.fan_out):
-                path = self._path(schema_hash, in_folder=in_folder)
-                try:
-                    if in_folder:
-                        self._refuse_linked_folder(path)
-                    return _read_changed(path, known, limit, in_folder=in_folder)
-                except FileNotFoundError:
-                    continue
-                except OSError as error:
-                    if error.errno not in PASSING or not waits:
-                        raise StorageError.of("read", path, error) from error
-                    break
+            try:
+                found = self._read_either(schema_hash, known, limit)
+            except StorageError as error:
+                if error.errno not in PASSING:
+                    raise
+                refused: StorageError | None = error
             else:
-                if not listed or not waits:
-                    return None
-            time.sleep(waits.pop(0))
+                if found is not None or not (listed or self._is_hidden(schema_hash)):
+                    return found
+                refused = None
+            patience = patience or Patience(self._patience_s)
+            if not patience.wait():
+                if refused is not None:
+                    raise refused
+                return None
+
+    def refresh(self) -> None:
+        """Make a network drive's client look at the directory itself.
+
+        It remembers names that did not exist for up to half a minute.
+        """
+        if not self.is_local:
+            with suppress(StorageError):
+                directory_state(self.path)
+
+    def _check_lock(self, strategy: LockStrategy) -> None:
+        """Refuse a lock that does not reach all writers, wherever this lies by now."""
+        try:
+            status = self.path.stat()
+            checked = status.st_dev, status.st_ino, strategy
+            if checked != self._checked:
+                strategy.check(self.path)
+                self._checked = checked
+        except OSError as error:
+            raise StorageError.of("lock", self.path, error) from error
+
+    def _read_either(
+        self, schema_hash: str, known: FileVersion | None, limit: int
+    ) -> tuple[FileVersion, bytes | None] | None:
+        """Read in the one layout or the other; None where it is in neither."""
+        for in_folder in (self.fan_out, not self.fan_out):
+            path = self._path(schema_hash, in_folder=in_folder)
+            try:
+                if in_folder:
+                    self._refuse_linked_folder(path)
+                return _read_changed(path, known, limit, in_folder=in_folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError.of("read", path, error) from error
+        return None
+
+    def _is_hidden(self, schema_hash: str) -> bool:
+        """Whether a file that cannot be opened is there all the same.
+
+        That is so on network drives, while somebody replaces it.
+        """
+        if self.is_local:
+            return False
+        name = f"{schema_hash}.json"
+        for folder in (self.path, self.path / name[:FAN_DIGITS]):
+            with suppress(OSError):
+                if name in os.listdir(folder):  # noqa: PTH208  # names of thousands
+                    return True
+        return False
 
     def version(self, schema_hash: str) -> FileVersion | None:
         """Return the version of what was just published, if it shows; hold the lock."""
@@ -142,8 +206,17 @@ class ArtifactDirectory:
         return other if other.exists() and not preferred.exists() else preferred
 
     @contextmanager
-    def staged(self, schema_hash: str, data: bytes) -> Iterator[Path]:
+    def staged(
+        self, schema_hash: str, data: bytes, *, sync: bool = True
+    ) -> Iterator[Path]:
         """Write new content of an artifact to a staging file, outside of the lock.
+
+        Parameters
+        ----------
+        schema_hash, data
+            The artifact.
+        sync
+            Whether it must survive a power cut.
 
         Raises
         ------
@@ -151,7 +224,7 @@ class ArtifactDirectory:
             The file system refuses it; the old content is untouched.
         """
         make_directory(self.path)
-        with staged((data,), schema_hash, self._make_private()) as staging:
+        with staged((data,), schema_hash, self.private.make(), sync=sync) as staging:
             self._sweep_once(staging)
             yield staging
 
@@ -167,7 +240,7 @@ class ArtifactDirectory:
             raise StorageError.of("write", target, error) from error
         try:
             make_directory(target.parent)
-            publish(staging, target)
+            self._rename(staging, target)
         except FileNotFoundError:
             self._write(target, data)
         # A copy in the other layout would be older from now on. Failing to remove it is
@@ -177,13 +250,14 @@ class ArtifactDirectory:
             other.unlink()
         self._mark_changed(target)
 
-    def sync(self, schema_hash: str) -> None:
-        """Make the last publish of an artifact survive a power cut."""
-        folder = self._paths(schema_hash)[0].parent
-        sync_directory(folder)
-        if folder != self.path:
+    def sync(self, schema_hashes: Iterable[str]) -> None:
+        """Make the last publishes of artifacts survive a power cut."""
+        folders = {self._paths(key)[0].parent for key in schema_hashes}
+        if folders - {self.path}:
             # Another writer may have made the folder, and not have synced it yet.
-            sync_directory(self.path)
+            folders.add(self.path)
+        for folder in sorted(folders, reverse=True):
+            sync_directory(folder)
 
     def anchor(self) -> None:
         """Make the directory itself survive a power cut, whoever created it."""
@@ -191,12 +265,22 @@ class ArtifactDirectory:
             sync_directory(self.path.absolute().parent)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the registry's write lock."""
+    def locked(self, strategy: LockStrategy | None = None) -> Iterator[Lock]:
+        """Hold the registry's write lock.
+
+        Parameters
+        ----------
+        strategy
+            By default the one that suits the file system.
+        """
         make_directory(self.path)
-        self._make_private()
-        with write_lock(self.path / PRIVATE_NAME / "lock", self.lock_timeout_s):
-            yield
+        if strategy is None:
+            strategy = LockStrategy.for_directory(self.path)
+        if strategy is LockStrategy.MARKER:
+            self.private.make()
+        self._check_lock(strategy)
+        with write_lock(self.private, strategy, self.lock_timeout_s) as lock:
+            yield lock
 
     def delete(self, schema_hash: str) -> bool:
         """Delete an artifact, durably; hold the lock. Whether there was one."""
@@ -239,41 +323,14 @@ class ArtifactDirectory:
         self._write(self.path / name, data)
         sync_directory(self.path)
 
-    def sweep(self, now: float) -> int:
-        """Remove staging files that are older than `STALE_STAGING_S`.
-
-        Parameters
-        ----------
-        now
-            Unix time of the file system, not of this host: clocks differ.
-
-        Returns
-        -------
-        int
-            How many were removed.
-        """
-        removed = 0
-        with suppress(OSError), os.scandir(self._staging_dir) as listing:
-            for entry in listing:
-                with suppress(OSError):
-                    age = now - entry.stat(follow_symlinks=False).st_mtime
-                    if age > STALE_STAGING_S:
-                        os.unlink(entry.path)  # noqa: PTH108  # an entry is no Path
-                        removed += 1
-        return removed
-
-    @property
-    def _staging_dir(self) -> Path:
-        return self.path / PRIVATE_NAME / "tmp"
-
     def _write(self, target: Path, data: bytes) -> None:
         """Stage and publish, again where `git clean -fdx` takes what was staged."""
         for _ in range(_WRITE_TRIES):
             make_directory(self.path)
             make_directory(target.parent)
             try:
-                with staged((data,), target.name, self._make_private()) as staging:
-                    publish(staging, target)
+                with staged((data,), target.name, self.private.make()) as staging:
+                    self._rename(staging, target)
             except FileNotFoundError as error:
                 gone = StorageError.of("write", target, error)
             except StorageError as error:
@@ -283,6 +340,20 @@ class ArtifactDirectory:
             else:
                 return
         raise gone
+
+    def _rename(self, staging: Path, target: Path) -> None:
+        """Publish, again where a drive refuses it while somebody reads the target."""
+        patience: Patience | None = None
+        while True:
+            try:
+                publish(staging, target)
+            except StorageError as error:
+                passing = PASSING if self.is_local else PASSING_RENAME
+                patience = patience or Patience(self._patience_s)
+                if error.errno not in passing or not patience.wait():
+                    raise
+            else:
+                return
 
     def _refuse_linked_folder(self, path: str) -> None:
         if self._is_linked(path):
@@ -307,21 +378,7 @@ class ArtifactDirectory:
         if not self._swept:
             self._swept = True
             with suppress(OSError):
-                self.sweep(staging.stat().st_mtime)
-
-    def _make_private(self) -> Path:
-        """Create `.zsm`, which git must not see, and return the staging directory."""
-        private = self.path / PRIVATE_NAME
-        ignore = private / ".gitignore"
-        try:
-            # Empty: a full disk or a kill came between creating and writing it.
-            if not ignore.exists() or not ignore.stat().st_size:
-                _ensure(private)
-                ignore.write_bytes(b"*\n")
-            _ensure(self._staging_dir)
-        except OSError as error:
-            raise StorageError.of("write", private, error) from error
-        return self._staging_dir
+                self.private.sweep(staging.stat().st_mtime)
 
     def _path(self, schema_hash: str, *, in_folder: bool) -> str:
         folder = f"{schema_hash[:FAN_DIGITS]}/" if in_folder else ""
@@ -348,9 +405,3 @@ def _read_changed(
         return version, read_open(fd, status.st_size, limit)
     finally:
         os.close(fd)
-
-
-def _ensure(directory: Path) -> None:
-    # Not exist_ok: that looks again, and fails when somebody removes it in between.
-    with suppress(FileExistsError):
-        directory.mkdir()

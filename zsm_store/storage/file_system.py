@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,12 @@ _MOUNTS = "/proc/self/mountinfo"
 _LOCAL = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs"}
     | {"zfs"}
+)
+_SHARED = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "gpfs", "lustre", "orangefs", "pvfs2", "vboxsf"}
+    | {"cifs", "ncpfs", "nfs", "nfs4", "smb3", "smbfs", "virtiofs"}
+    | {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs", "fuse.mfs", "fuse.moosefs"}
+    | {"fuse.rclone", "fuse.s3fs", "fuse.sshfs", "fuse.vmhgfs-fuse"}
 )
 _MULTIGRAIN = frozenset({"btrfs", "ext4", "tmpfs", "xfs"})
 _MULTIGRAIN_SINCE = (6, 13)
@@ -43,8 +49,34 @@ def is_local(path: Path) -> bool:
     return file_system_type(path) in _LOCAL
 
 
+def is_shared(path: Path) -> bool:
+    """Whether other hosts are known to change what lies there.
+
+    Of a type that nobody has heard of, neither this nor `is_local` is true.
+    """
+    return file_system_type(path) in _SHARED
+
+
 def file_system_type(path: Path) -> str | None:
-    """Type of the file system, such as ``ext4`` or ``nfs4``; None where unknown.
+    """Type of the file system, such as ``ext4`` or ``nfs4``; None where unknown."""
+    mount = mount_of(path)
+    return None if mount is None else mount.type
+
+
+class Mount(NamedTuple):
+    """One line of what is mounted where."""
+
+    type: str
+    """Such as ``ext4``, ``nfs4`` or ``fuse.sshfs``."""
+    point: str
+    source: str
+    """A device, or a server and its export."""
+    options: str
+    """Of the mount and of the file system, separated by commas."""
+
+
+def mount_of(path: Path) -> Mount | None:
+    """Return what is mounted where a path lies; None where that is unknown.
 
     The path need not exist: then that of the nearest parent counts.
     """
@@ -56,12 +88,23 @@ def file_system_type(path: Path) -> str | None:
     real = os.path.realpath(path)
     found, longest = None, -1
     for line in lines:
-        before, _, after = line.partition(" - ")
-        point = _ESCAPE.sub(lambda octal: chr(int(octal[1], 8)), before.split()[4])
+        before, _, _ = line.partition(" - ")
+        point = _unescaped(before.split()[4])
         # Of several mounts on one point the last one is on top.
         if len(point) >= longest and _is_below(real, point):
-            found, longest = after.split()[0], len(point)
-    return found
+            found, longest = line, len(point)
+    return None if found is None else _mount(found)
+
+
+def _mount(line: str) -> Mount:
+    before, _, after = line.partition(" - ")
+    fields, more = before.split(), after.split()
+    options = ",".join(dict.fromkeys(",".join([fields[5], *more[2:3]]).split(",")))
+    return Mount(more[0], _unescaped(fields[4]), _unescaped(more[1]), options)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda octal: chr(int(octal[1], 8)), text)
 
 
 def _kernel() -> tuple[int, ...]:
