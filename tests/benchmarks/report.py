@@ -43,17 +43,17 @@ def render(results: Results, command: str, setting: str) -> str:
         [
             f"`{command}`",
             "",
-            f"zsm_store {__version__}, {results.index}; {setting}. {_machine()}.",
+            f"zsm_store {__version__}, {results.index}; {setting}. {machine()}.",
             "",
             _summary(results),
-            *_section("Goals", _goals(results)),
-            *_section("Latency by size: p50 / p99, us", _latencies(results)),
-            *_section("Queries without / with statistics: p50, us", _sides(results)),
-            *_section("Growth exponent of p50", _exponents(results)),
-            *_section("Index: build, memory, updates", _index(results)),
-            *_section("Libraries for similar sets: candidates only", _recalls(results)),
-            *_section("Registry in a local directory", _registries(results)),
-            *_section("Corpora and the price of one linear pass", _corpora(results)),
+            *section("Goals", goal_rows(verdicts(results))),
+            *section("Latency by size: p50 / p99, us", _latencies(results)),
+            *section("Queries without / with statistics: p50, us", _sides(results)),
+            *section("Growth exponent of p50", _exponents(results)),
+            *section("Index: build, memory, updates", _index(results)),
+            *section("Libraries for similar sets: candidates only", _recalls(results)),
+            *section("Registry in a local directory", _registries(results)),
+            *section("Corpora and the price of one linear pass", _corpora(results)),
             *(f"\nSkipped: {line}." for line in results.skipped),
             "",
         ]
@@ -75,7 +75,8 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(head), line(rule), *map(line, body)]
 
 
-def _section(title: str, rows: list[list[str]]) -> Iterator[str]:
+def section(title: str, rows: list[list[str]]) -> Iterator[str]:
+    """Yield the lines of a table below its title; nothing for a head alone."""
     if len(rows) > 1:
         yield from ["", f"### {title}", "", *table(rows)]
 
@@ -87,9 +88,10 @@ def _summary(results: Results) -> str:
     return f"{judged}, {met.count(None)} not measured. {answers}."
 
 
-def _goals(results: Results) -> list[list[str]]:
+def goal_rows(judged: Iterable[Verdict]) -> list[list[str]]:
+    """Return the rows of the table of goals."""
     rows = [["goal", "must", "measured", "met"]]
-    return rows + [_goal(verdict) for verdict in verdicts(results)]
+    return rows + [_goal(verdict) for verdict in judged]
 
 
 def _goal(verdict: Verdict) -> list[str]:
@@ -97,8 +99,8 @@ def _goal(verdict: Verdict) -> list[str]:
     sign = ">=" if verdict.at_least else "<="
     return [
         verdict.goal,
-        f"{sign} {_number(verdict.must)} {verdict.unit}".rstrip(),
-        f"{_number(verdict.measured)} {verdict.unit}".rstrip()
+        f"{sign} {number(verdict.must)} {verdict.unit}".rstrip(),
+        f"{number(verdict.measured)} {verdict.unit}".rstrip()
         if verdict.measured is not None
         else _NOTHING,
         words[verdict.met],
@@ -133,7 +135,7 @@ def _sides(results: Results) -> list[list[str]]:
                 ]
                 found.append(
                     " / ".join(
-                        _NOTHING if one is None else _number(one.latency.p50_us)
+                        _NOTHING if one is None else number(one.latency.p50_us)
                         for one in pair
                     )
                 )
@@ -149,7 +151,7 @@ def _exponents(results: Results) -> list[list[str]]:
     for subject in _subjects(results):
         found = [results.exponent(subject, question, None) for question in Question]
         bounded = results.exponent(subject, Question.MISS, WARM_START_THRESHOLD)
-        rows.append([subject, *map(_number, [*found, bounded])])
+        rows.append([subject, *map(number, [*found, bounded])])
     return rows
 
 
@@ -162,8 +164,8 @@ def _index(results: Results) -> list[list[str]]:
             rows.append([label, *found])
 
     sizes = results.sizes
-    add("build, us per artifact", (_number(results.build_us.get(n)) for n in sizes))
-    add("memory, B per artifact", (_number(results.memory.get(n)) for n in sizes))
+    add("build, us per artifact", (number(results.build_us.get(n)) for n in sizes))
+    add("memory, B per artifact", (number(results.memory.get(n)) for n in sizes))
     for name in (
         "put",
         "replace",
@@ -174,13 +176,13 @@ def _index(results: Results) -> list[list[str]]:
         "reader_beside_writer",
     ):
         latencies = [getattr(results.updates.get(n), name, None) for n in sizes]
-        add(f"{name.replace('_', ' ')}, p50 / p99, us", map(_pair, latencies))
+        add(f"{name.replace('_', ' ')}, p50 / p99, us", map(p50_p99, latencies))
     at_once = any(batch.at_once for batch in results.batches.values())
     label = "1,000 mixed bounded queries, " + ("one batch" if at_once else "a loop")
     batches = [results.batches.get(n) for n in sizes]
     add(
         f"{label}, ms",
-        (_number(None if one is None else one.total_ms) for one in batches),
+        (number(None if one is None else one.total_ms) for one in batches),
     )
     return rows
 
@@ -191,8 +193,8 @@ def _recalls(results: Results) -> list[list[str]]:
         recall = _NOTHING
         if one.findable:
             recall = f"{one.found / one.findable:.3f} of {one.findable}"
-        build = _number(one.build_us)
-        pair = _pair(one.latency)
+        build = number(one.build_us)
+        pair = p50_p99(one.latency)
         rows.append([one.subject, f"{one.size:,}", build, one.question, pair, recall])
     return rows
 
@@ -207,18 +209,18 @@ def _registries(results: Results) -> list[list[str]]:
     ):
         found = [getattr(results.openings.get(size), name, None) for size in sizes]
         if any(found):
-            rows.append([label, *map(_number, found)])
+            rows.append([label, *map(number, found)])
     for label, name in (
         ("warm load, artifact cached, p50 / p99, us", "warm_load_cached"),
         ("warm load, read and verified, p50 / p99, us", "warm_load_read"),
         ("warm start, p50 / p99, us", "warm_start"),
         ("cold start, p50 / p99, us", "cold_start"),
     ):
-        rows.append([label, *(_pair(getattr(one, name)) for one in times)])
+        rows.append([label, *(p50_p99(getattr(one, name)) for one in times)])
     for name in ("interpreter", "zsm show", "zsm lookup"):
         found = [results.processes.get(size, {}).get(name) for size in sizes]
         if any(found):
-            rows.append([f"process: {name}, ms", *map(_number, found)])
+            rows.append([f"process: {name}, ms", *map(number, found)])
     return rows if times else []
 
 
@@ -231,14 +233,14 @@ def _corpora(results: Results) -> list[list[str]]:
     checked = [str(one.by_definition) for one in corpora]
     rows.append(["queries checked by the definition", *checked])
     speed = results.bandwidth
-    floor = [_number(speed.linear_pass_us(size)) for size in results.sizes]
+    floor = [number(speed.linear_pass_us(size)) for size in results.sizes]
     rates = f"read {speed.read:.1f}, copy {speed.copy:.1f} GB/s"
     rows.append([f"linear pass, us ({rates})", *floor])
     ours = []
     for size in results.sizes:
         p50 = results.p50_us(results.index, size, Question.DRIFT, None)
         pass_us = speed.linear_pass_us(size)
-        ours.append(_NOTHING if p50 is None else f"{_number(pass_us / p50)} x")
+        ours.append(_NOTHING if p50 is None else f"{number(pass_us / p50)} x")
     rows.append(["linear pass over ours, drift", *ours])
     return rows
 
@@ -256,16 +258,17 @@ def _cell(cell: Cell | None) -> str:
         return _NOTHING
     few = "" if cell.latency.calls >= _ENOUGH else f" ({cell.latency.calls} q)"
     wrong = f" {cell.wrong} WRONG" if cell.wrong else ""
-    return _pair(cell.latency) + few + wrong
+    return p50_p99(cell.latency) + few + wrong
 
 
-def _pair(latency: Latency | None) -> str:
+def p50_p99(latency: Latency | None) -> str:
+    """Return median and 99th percentile, in microseconds."""
     if latency is None:
         return _NOTHING
-    return f"{_number(latency.p50_us)} / {_number(latency.p99_us)}"
+    return f"{number(latency.p50_us)} / {number(latency.p99_us)}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Return three significant digits, never in scientific notation."""
     if value is None:
         return _NOTHING
@@ -274,7 +277,8 @@ def _number(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return what the measurement ran on, and how busy it was."""
     cpu = platform.processor() or platform.machine()
     try:
         with open(_CPU_INFO, encoding="utf-8") as lines:  # noqa: PTH123  # no file of ours
