@@ -524,6 +524,10 @@ def significant(text: str) -> int:
     return len(digits.strip("0")) or 1
 
 
+def numbers_text(values: tuple[float, ...]) -> str:
+    return "[" + ",".join(artifact_json._numbers(values)) + "]"
+
+
 @given(zst.float32_bits())
 @example(0x00000001)
 @example(0x007FFFFF)
@@ -536,9 +540,7 @@ def test_float32_text_is_the_shortest_that_reads_back(bits) -> None:
     value = np.uint32(bits).view(np.float32)
     if not np.isfinite(value):
         return
-    (text,) = json.loads(
-        artifact_json._numbers((float(value),)), parse_float=str, parse_int=str
-    )
+    (text,) = json.loads(numbers_text((float(value),)), parse_float=str, parse_int=str)
     read = np.float32(text)
     assert read.view(np.uint32) == bits
     # In two steps, as a reader does that knows only doubles.
@@ -550,7 +552,7 @@ def test_float32_text_is_the_shortest_that_reads_back(bits) -> None:
 @pytest.mark.parametrize("sign", [0, 1])
 def test_float32_text_of_every_power_of_two_reads_back(sign: int) -> None:
     values = [float32_from_bits(sign << 31 | bits) for bits in POWERS]
-    text = artifact_json._numbers(tuple(values))
+    text = numbers_text(tuple(values))
     assert json.loads(text) == [float(one) for one in json.loads(text)]
     read = np.array([float(one) for one in json.loads(text, parse_float=str)])
     assert read.astype(np.float32).tolist() == values

@@ -19,6 +19,7 @@ from zsm_store.model.float32 import (
     float32_row,
     float32_to_bits,
     shortest_float64,
+    shortest_float64s,
 )
 
 OPERATIONS = [operator.add, operator.sub, operator.mul, operator.truediv]
@@ -157,6 +158,16 @@ def test_the_shortest_digits_of_a_power_of_two_are_those_of_a_numpy_array(
 def test_the_shortest_digits_are_those_of_a_numpy_array(value: float) -> None:
     assert shortest_float64(value) == digits_by_orjson(value)
     assert float32(shortest_float64(value)) == value
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False)))
+@example([3.4028234663852886e38, 0.1])  # rounded up, it would be infinite
+@example([0.0, -0.0, 2.0**-126, 2.0**-149, 0.5])
+@example([float32(0.12345674), float32(0.1234567), float32(0.5), float32(0.02)])
+def test_many_are_shortened_as_each_of_them(values: list[float]) -> None:
+    assert list(map(repr, shortest_float64s(values))) == [
+        repr(shortest_float64(value)) for value in values
+    ]
 
 
 def digits_by_orjson(value: float) -> float:

@@ -13,12 +13,13 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _FLOAT32 = struct.Struct("<f")
 _FLOAT64 = struct.Struct("<d")
 _EXACT_IN_FLOAT64 = 1 << 53
 _MANTISSA = (1 << 23) - 1
+_EXPONENT = 0xFF << 23
 _EXTRA_BITS = 52 - 23
 _QUIET = 1 << 22
 _DIGITS = 9
@@ -71,14 +72,61 @@ def float32_row(values: Iterable[float]) -> tuple[float, ...]:
     return rounded
 
 
+def shortest_float64s(values: Sequence[float]) -> list[float]:
+    """Return `shortest_float64` of each, several times faster than one by one."""
+    bits = _bits(values)
+    short = list(values)
+    places = []
+    for place, pattern in enumerate(bits):
+        if pattern & _EXPONENT and pattern & _MANTISSA:
+            places.append(place)
+        elif pattern:  # a power of two or subnormal
+            short[place] = shortest_float64(values[place])
+    try:
+        # Eight digits tell most trained values; the others need nine.
+        fits = _round(values, places, bits, _DIGITS - 1, short)
+        for place in set(places).difference(fits):
+            short[place] = float(f"{values[place]:.{_DIGITS}g}")
+        # Six tell what was given with fewer, too: zeros are left out.
+        for digits in (_DIGITS - 2, _DIGITS - 3):
+            fits = _round(values, fits, bits, digits, short)
+    except OverflowError:  # rounded up, beyond the largest float32
+        return list(map(shortest_float64, values))
+    return short
+
+
+def _round(
+    values: Sequence[float],
+    places: Sequence[int],
+    bits: Sequence[int],
+    digits: int,
+    short: list[float],
+) -> list[int]:
+    """Put rounded values into `short` where they stay the same; returns where."""
+    if not places:
+        return []
+    layout = ",".join([f"%.{digits}g"] * len(places))
+    text = layout % tuple([values[place] for place in places])
+    rounded = list(map(float, text.split(",")))
+    fits = []
+    for place, value, pattern in zip(places, rounded, _bits(rounded), strict=True):
+        if pattern == bits[place]:
+            short[place] = value
+            fits.append(place)
+    return fits
+
+
+def _bits(values: Sequence[float]) -> Sequence[int]:
+    count = len(values)
+    return struct.unpack(f"<{count}I", struct.pack(f"<{count}f", *values))
+
+
 def shortest_float64(value: float) -> float:
     """Return the float64 of fewest decimal digits that rounds to this float32.
 
     So a file shows the 0.02 that somebody gave, not 0.019999999552965164.
     """
-    # Most trained values need 7 to 9 digits: skip the shorter ones at once.
-    few = float32(float(f"{value:.6g}")) == value
-    for digits in range(1 if few else 7, _DIGITS):
+    for digits in range(1, _DIGITS):
         short = float(f"{value:.{digits}g}")
         if float32(short) == value:
             return short
