@@ -111,9 +111,13 @@ class FileWriter:
                 self._check(schema_hash, if_match=if_match, if_absent=False)
                 if lock.is_lost():
                     continue
-                if settings is not None and settings.keep:
-                    self._keep(directory, schema_hash, settings.keep)
-                return directory.delete(schema_hash)
+                keep = 0 if settings is None else settings.keep
+                if keep:
+                    self._keep(directory, schema_hash)
+                deleted = directory.delete(schema_hash)
+                if keep:
+                    self._prune(schema_hash, keep)
+                return deleted
         raise _lost(self._site.path)
 
     def after_fork(self) -> None:
@@ -174,7 +178,7 @@ class FileWriter:
             else:
                 raise _lost(self._site.path)
             published = [change for change in changes if change.published]
-            if self._is_durable:
+            if self._is_durable and published:
                 directory.sync(change.schema_hash for change in published)
             for change in published:
                 change.outcome = change.published
@@ -194,21 +198,18 @@ class FileWriter:
         try:
             self._check(key, if_match=change.if_match, if_absent=change.if_absent)
             if settings.keep:
-                self._keep(directory, key, settings.keep, but_not=change.data)
+                self._keep(directory, key, but_not=change.data)
             directory.publish(change.staging, key, change.data)
         except ZsmError as error:
             change.outcome = error
-        else:
-            # Before the next writer may replace it.
-            change.published = Saved(change.digest, directory.version(key))
+            return
+        # Before the next writer may replace it.
+        change.published = Saved(change.digest, directory.version(key))
+        if settings.keep:
+            self._prune(key, settings.keep)
 
     def _keep(
-        self,
-        directory: ArtifactDirectory,
-        schema_hash: str,
-        count: int,
-        *,
-        but_not: bytes = b"",
+        self, directory: ArtifactDirectory, schema_hash: str, *, but_not: bytes = b""
     ) -> None:
         """Keep what is about to be replaced, unless it is the same."""
         try:
@@ -221,6 +222,9 @@ class FileWriter:
             return
         staging_dir = directory.private.staging_dir
         self._history.keep(directory.locate(schema_hash), schema_hash, staging_dir)
+
+    def _prune(self, schema_hash: str, count: int) -> None:
+        # Not before there is one more: a save that fails must not cost a version.
         with suppress(StorageError):
             self._history.prune(schema_hash, count)
 

@@ -49,6 +49,7 @@ class RegistrySite:
         self._directory: ArtifactDirectory | None = None
         self._holding = _Holding()
         self._lock: LockStrategy | None = None
+        self._decoded: tuple[bytes, RegistrySettings | None] = b"", None
 
     @property
     def is_locked_here(self) -> bool:
@@ -109,11 +110,16 @@ class RegistrySite:
         data = directory.read_file(SETTINGS_NAME)
         if data is None:
             return None
+        known, settings = self._decoded
+        if data == known and settings is not None:  # as before every save but the first
+            return settings
         try:
-            return RegistrySettings.decode(data)
+            settings = RegistrySettings.decode(data)
         except SettingsFormatError as error:
             error.source = self.path / SETTINGS_NAME
             raise
+        self._decoded = data, settings
+        return settings
 
     @contextmanager
     def locked(self) -> Iterator[tuple[Lock, RegistrySettings | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from zsm_store.storage.lock import Lock
 
 _SMALL_FILE_BYTES = 1 << 20
-_WRITE_TRIES = 3
+_CLEANED_S = 0.5
+"""How long to write on while somebody removes what is staged."""
 
 
 class ArtifactDirectory:
@@ -223,8 +224,8 @@ class ArtifactDirectory:
         StorageError
             The file system refuses it; the old content is untouched.
         """
-        make_directory(self.path)
-        with staged((data,), schema_hash, self.private.make(), sync=sync) as staging:
+        with ExitStack() as cleanup:
+            staging = self._stage(data, schema_hash, cleanup, sync=sync)
             self._sweep_once(staging)
             yield staging
 
@@ -233,31 +234,33 @@ class ArtifactDirectory:
 
         Call `sync` afterwards, outside of the lock, before telling anybody.
         """
-        target, other = self._paths(schema_hash)
-        try:
-            self._refuse_linked_folder(str(target))
-        except OSError as error:
-            raise StorageError.of("write", target, error) from error
-        try:
+        target = Path(self._path(schema_hash, in_folder=self.fan_out))
+        if self.fan_out:
+            try:
+                self._refuse_linked_folder(str(target))
+            except OSError as error:
+                raise StorageError.of("write", target, error) from error
             make_directory(target.parent)
+        try:
             self._rename(staging, target)
         except FileNotFoundError:
             self._write(target, data)
         # A copy in the other layout would be older from now on. Failing to remove it is
         # harmless: this layout is looked at first, and `verify` names the copy.
+        other = self._path(schema_hash, in_folder=not self.fan_out)
         with suppress(OSError):
-            self._refuse_linked_folder(str(other))
-            other.unlink()
+            self._refuse_linked_folder(other)
+            os.unlink(other)  # noqa: PTH108  # mostly in vain, on every save
         self._mark_changed(target)
 
     def sync(self, schema_hashes: Iterable[str]) -> None:
         """Make the last publishes of artifacts survive a power cut."""
-        folders = {self._paths(key)[0].parent for key in schema_hashes}
-        if folders - {self.path}:
-            # Another writer may have made the folder, and not have synced it yet.
-            folders.add(self.path)
-        for folder in sorted(folders, reverse=True):
-            sync_directory(folder)
+        if self.fan_out:
+            # Another writer may have made the folder, and not have synced it yet: then
+            # the registry's own directory holds it.
+            for folder in sorted({key[:FAN_DIGITS] for key in schema_hashes}):
+                sync_directory(self.path / folder)
+        sync_directory(self.path)
 
     def anchor(self) -> None:
         """Make the directory itself survive a power cut, whoever created it."""
@@ -323,23 +326,35 @@ class ArtifactDirectory:
         self._write(self.path / name, data)
         sync_directory(self.path)
 
+    def _stage(
+        self, data: bytes, name: str, cleanup: ExitStack, *, sync: bool = True
+    ) -> Path:
+        """Stage, again where `git clean -fdx` removes the folder under our hands."""
+        patience = Patience(_CLEANED_S)
+        while True:
+            make_directory(self.path)
+            try:
+                return cleanup.enter_context(
+                    staged((data,), name, self.private.make(), sync=sync)
+                )
+            except StorageError as error:
+                if error.errno != errno.ENOENT or not patience.wait():
+                    raise
+
     def _write(self, target: Path, data: bytes) -> None:
         """Stage and publish, again where `git clean -fdx` takes what was staged."""
-        for _ in range(_WRITE_TRIES):
-            make_directory(self.path)
-            make_directory(target.parent)
-            try:
-                with staged((data,), target.name, self.private.make()) as staging:
+        patience = Patience(_CLEANED_S)
+        while True:
+            with ExitStack() as cleanup:
+                staging = self._stage(data, target.name, cleanup)
+                make_directory(target.parent)
+                try:
                     self._rename(staging, target)
-            except FileNotFoundError as error:
-                gone = StorageError.of("write", target, error)
-            except StorageError as error:
-                if error.errno != errno.ENOENT:
-                    raise
-                gone = error
-            else:
-                return
-        raise gone
+                except FileNotFoundError as error:
+                    if not patience.wait():
+                        raise StorageError.of("write", target, error) from error
+                else:
+                    return
 
     def _rename(self, staging: Path, target: Path) -> None:
         """Publish, again where a drive refuses it while somebody reads the target."""

@@ -136,8 +136,6 @@ def _lock(private: PrivateDirectory, strategy: LockStrategy) -> Lock:
 
 
 def _acquire(lock: Lock, timeout_s: float) -> None:
-    import random  # noqa: PLC0415  # only for those who wait
-
     waiting = Waiting()
     deadline = time.monotonic() + timeout_s
     wait_s, longest_s = lock.poll_s
@@ -145,6 +143,8 @@ def _acquire(lock: Lock, timeout_s: float) -> None:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise RegistryLockedError(lock.path, timeout_s, lock.holder())
+        import random  # noqa: PLC0415  # only for those who wait
+
         # At random, so that those who wait do not come back all at once.
         time.sleep(min(left_s, wait_s * random.uniform(0.5, 1.0)))  # noqa: S311  # no secret
         wait_s = min(wait_s * 1.5, longest_s)
