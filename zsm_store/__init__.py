@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from zsm_store.registry.bundling import PackReport, UnpackReport
     from zsm_store.registry.file_writer import Durability
     from zsm_store.registry.problem import Problem, Severity
+    from zsm_store.registry.repair import Moved, RepairReport
     from zsm_store.registry.saving import SaveReport
     from zsm_store.registry.schema_registry import SchemaRegistry
     from zsm_store.registry.settings import Layout
@@ -84,6 +85,7 @@ __all__ = [
     "LockStrategy",
     "ModelArtifact",
     "ModelParams",
+    "Moved",
     "NearestArtifact",
     "Neighbor",
     "NullPolicy",
@@ -91,6 +93,7 @@ __all__ = [
     "Problem",
     "ReadOnlyRegistryError",
     "RegistryLockedError",
+    "RepairReport",
     "SaveReport",
     "Schema",
     "SchemaFingerprint",
@@ -137,6 +140,7 @@ _DEFINED_IN = {
     "LockStrategy": "storage.lock",
     "ModelArtifact": "model.artifact",
     "ModelParams": "model.params",
+    "Moved": "registry.repair",
     "NearestArtifact": "model.startup",
     "Neighbor": "model.distance",
     "NullPolicy": "model.schema",
@@ -144,6 +148,7 @@ _DEFINED_IN = {
     "Problem": "registry.problem",
     "ReadOnlyRegistryError": "errors",
     "RegistryLockedError": "errors",
+    "RepairReport": "registry.repair",
     "SaveReport": "registry.saving",
     "Schema": "model.schema",
     "SchemaFingerprint": "model.fingerprint",

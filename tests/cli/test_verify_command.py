@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from tests.cli.sample_files import PARAMS
+from zsm_store import SchemaRegistry
 
 
 @pytest.mark.usefixtures("stored")
@@ -92,3 +94,109 @@ def test_a_path_that_is_not_there_is_not_found(zsm) -> None:
     outcome = zsm("verify", "nowhere")
     assert outcome.code == 3
     assert "'nowhere'" in outcome.err
+
+
+def _damage(files, stored) -> None:
+    path = files / f"{stored}.json"
+    path.write_text(path.read_text().replace('": 25', '": 26', 1))
+
+
+def test_fix_moves_what_is_damaged_and_a_second_run_finds_nothing(
+    files, stored, zsm
+) -> None:
+    _damage(files, stored)
+    (files / f"{'0' * 64}.json").write_text("")
+    outcome = zsm("verify", "--fix")
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{files / ('0' * 64)}.json: moved to '")
+    assert f"{stored}.json': ZSM020 digest is" in lines[1]
+    assert outcome.err.endswith(": no problems\n")
+    assert zsm("verify").out == ""
+    assert zsm("verify", "--fix").out == ""
+    assert len(list(files.glob("quarantine/*/reason.txt"))) == 2
+    # What was moved is whole, and saving it says what is wrong with it.
+    (kept,) = files.glob(f"quarantine/*/{stored}.json")
+    assert '": 26' in kept.read_text()
+    assert zsm("save", kept).code == 4
+    kept.write_text(kept.read_text().replace('": 26', '": 25', 1))
+    assert zsm("save", kept).code == 0
+    assert zsm("show", stored).code == 0
+
+
+def test_fix_leaves_what_is_no_file_and_says_why(files, stored, zsm) -> None:
+    (files / f"{'1' * 64}.json").mkdir()
+    outcome = zsm("verify", "--fix")
+    assert outcome.code == 4
+    assert "left there: a directory may hold more" in outcome.out
+    assert outcome.err.endswith(": 1 error\n")
+    assert zsm("ls", "-q").out == f"{stored}\n"
+
+
+def test_a_dry_run_says_what_fix_would_do(files, stored, zsm) -> None:
+    _damage(files, stored)
+    outcome = zsm("verify", "--fix", "--dry-run")
+    assert outcome.code == 4
+    assert f"{stored}.json: would be moved: ZSM020" in outcome.out
+    assert (files / f"{stored}.json").exists()
+    assert not (files / "quarantine").exists()
+    document = zsm("verify", "--fix", "--dry-run", "--json").document
+    assert document["dry_run"] is True
+    assert document["moved"][0]["to"] is None
+    assert document["errors"] == len(document["problems"]) == 1
+
+
+def test_fix_as_json(files, stored, zsm) -> None:
+    _damage(files, stored)
+    leftover = files / ".zsm" / "tmp" / "left"
+    leftover.touch()
+    os.utime(leftover, (0, 0))
+    document = zsm("verify", "--fix", "--json").document
+    assert list(document) == [
+        "registry",
+        "errors",
+        "warnings",
+        "notes",
+        "problems",
+        "dry_run",
+        "moved",
+        "swept",
+        "stale_lock",
+    ]
+    (moved,) = document["moved"]
+    assert moved["code"] == "ZSM020"
+    assert moved["path"] == str(files / f"{stored}.json")
+    assert (files / moved["to"]).is_file()
+    assert document["errors"] == 0
+    assert document["swept"] == 1
+    assert document["stale_lock"] is None
+
+
+def test_fix_says_what_was_swept(files, stored, zsm) -> None:  # noqa: ARG001  # a registry
+    leftover = files / ".zsm" / "tmp" / "left"
+    leftover.touch()
+    os.utime(leftover, (0, 0))
+    assert "would remove 1 staging file" in zsm("verify", "--fix", "--dry-run").err
+    assert "removed 1 staging file" in zsm("verify", "--fix").err
+    assert not leftover.exists()
+
+
+@pytest.mark.usefixtures("stored")
+def test_fix_is_for_directories_and_dry_run_is_for_fix(zsm) -> None:
+    zsm("pack", "all.zsm")
+    outcome = zsm("verify", "--fix", "all.zsm")
+    assert outcome.code == 2
+    assert "'all.zsm' is a bundle" in outcome.err
+    assert zsm("verify", "--fix", "--registry", "all.zsm").code == 2
+    assert zsm("verify", "--dry-run").code == 2
+    assert zsm("verify", "--fix", "nowhere").code == 3
+
+
+def test_fix_waits_for_writers_as_long_as_it_is_told(files, stored, zsm) -> None:
+    _damage(files, stored)
+    with SchemaRegistry.open(files) as registry, registry._store.locked():
+        outcome = zsm("verify", "--fix", "--lock-timeout", "0.1")
+    assert outcome.code == 6
+    assert "registry is locked" in outcome.err
+    assert (files / f"{stored}.json").exists()

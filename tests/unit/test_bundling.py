@@ -16,10 +16,12 @@ from zsm_store import (
     SchemaRegistry,
     StorageError,
 )
+from zsm_store.codec import artifact_json
 from zsm_store.codec.bundle import Bundle, MemorySource
 from zsm_store.codec.bundle_entry import encode_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
     from pathlib import Path
 
     from zsm_store import ModelArtifact
@@ -197,6 +199,65 @@ def test_empty_registry_packs_and_unpacks(tmp_path: Path) -> None:
         assert packed.list_all() == []
     report = filled(trained()).unpack(tmp_path / "none.zsm")
     assert (report.saved, report.unchanged) == ((), ())
+
+
+def test_every_artifact_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "registry"
+    with SchemaRegistry.open(path) as registry:
+        registry.save_many(numbered(number) for number in range(20))
+    decode, decoded = artifact_json.decode_with_digest, []
+
+    def counted(data: bytes, schema_hash: str) -> tuple[ModelArtifact, str]:
+        decoded.append(schema_hash)
+        return decode(data, schema_hash)
+
+    monkeypatch.setattr(artifact_json, "decode_with_digest", counted)
+    with SchemaRegistry.open(path, watch=False) as registry:
+        monkeypatch.setattr(registry._store.site, "granularity_s", 0.0)
+        assert len(registry.pack(tmp_path / "all.zsm").packed) == 20
+    assert len(decoded) == len(set(decoded)) == 20
+
+
+def test_more_than_memory_should_hold_is_packed_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = filled(EXTENDED, *(numbered(number) for number in range(9)))
+    registry.pack(tmp_path / "expected.zsm")
+    monkeypatch.setattr("zsm_store.storage.spool._IN_MEMORY_BYTES", 100)
+    target = tmp_path / "target"
+    target.mkdir()
+    registry.pack(target / "all.zsm")
+    assert [entry.name for entry in target.iterdir()] == ["all.zsm"]
+    expected = (tmp_path / "expected.zsm").read_bytes()
+    assert (target / "all.zsm").read_bytes() == expected
+
+
+def test_artifact_saved_while_it_is_packed_is_in_the_bundle_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "registry"
+    stored = sorted((numbered(n) for n in range(5)), key=lambda one: one.schema_hash)
+    first, *_, last = stored
+    with SchemaRegistry.open(path) as registry, SchemaRegistry.open(path) as other:
+        registry.save_many(stored)
+        load, loaded = registry._store.load_version, []
+
+        def load_version(schema_hash: str, version: Hashable) -> ModelArtifact | None:
+            if schema_hash == last.schema_hash and loaded.count(schema_hash) == 0:
+                other.save(replace(first, tag="new"))
+                other.save(replace(last, tag="new"))
+            loaded.append(schema_hash)
+            return load(schema_hash, version)
+
+        monkeypatch.setattr(registry._store, "load_version", load_version)
+        report = registry.pack(tmp_path / "all.zsm")
+        expected = registry.list_all()
+    assert [one.tag for one in expected] == ["new", None, None, None, "new"]
+    assert report.packed == tuple(one.schema_hash for one in stored)
+    bundle = Bundle(MemorySource((tmp_path / "all.zsm").read_bytes()))
+    assert list(bundle) == expected
 
 
 # unpack

@@ -551,6 +551,18 @@ def test_file_system_decides_which_lock_a_registry_gets(
         pass
 
 
+def test_subtype_that_stands_in_the_source_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "20 1 0:40 / / rw - fuse mfs#10.77.0.1:9421 rw\n"
+    (tmp_path / "mountinfo").write_text(text)
+    monkeypatch.setattr(file_system, "_MOUNTS", str(tmp_path / "mountinfo"))
+    found = file_system.mount_of(tmp_path)
+    assert found is not None
+    assert (found.type, found.source) == ("fuse.mfs", "10.77.0.1:9421")
+    assert file_system.is_shared(tmp_path)
+
+
 def test_what_is_mounted_is_told_with_its_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -257,3 +257,43 @@ def test_problems_come_in_the_same_order_every_time(tmp_path: Path) -> None:
         str(tmp_path / name) for name in names
     )
     assert paths[:3] == sorted(paths[:3])
+
+
+def test_what_is_odd_for_a_moment_only_is_not_reported(
+    registry: SchemaRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As the other layout's copy is, which a save removes after its rename.
+    path = tmp_path / f"{fingerprint(SIM).schema_hash}.json"
+    lasting = tmp_path / f"{'a' * 63}.json"
+    lasting.write_bytes(b"")
+    copy = tmp_path / path.name[:2] / path.name
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    decode = artifact_json.decode
+
+    def clear(data: bytes, schema_hash: str) -> ModelArtifact:
+        copy.unlink(missing_ok=True)
+        return decode(data, schema_hash)
+
+    assert {one.code for one in registry.verify()} == {"ZSM001", "ZSM003"}
+    monkeypatch.setattr(artifact_json, "decode", clear)
+    [problem] = registry.verify()
+    assert (problem.code, problem.path) == ("ZSM001", str(lasting))
+
+
+def test_file_that_is_written_in_place_meanwhile_is_not_called_damaged(
+    registry: SchemaRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"{KEY}.json"
+    path.write_bytes(GOOD[:-20])
+    decode = artifact_json.decode
+
+    def finish(data: bytes, schema_hash: str) -> ModelArtifact:
+        try:
+            return decode(data, schema_hash)
+        finally:
+            if schema_hash == KEY:
+                path.write_bytes(GOOD)
+
+    monkeypatch.setattr(artifact_json, "decode", finish)
+    assert registry.verify() == []

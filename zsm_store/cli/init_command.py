@@ -10,10 +10,12 @@ import click
 from zsm_store.cli.command import command
 from zsm_store.cli.json_output import write_json
 from zsm_store.cli.location import MARK
-from zsm_store.cli.terminal import write_lines
+from zsm_store.cli.terminal import warn, write_lines
 from zsm_store.errors import FormatError, StorageError
 from zsm_store.registry.schema_registry import SchemaRegistry
 from zsm_store.registry.settings import MOST_KEPT, Layout, RegistrySettings
+from zsm_store.storage.file_system import file_system_type
+from zsm_store.storage.known_limits import known_limits
 from zsm_store.storage.lock import LockStrategy
 
 if TYPE_CHECKING:
@@ -96,8 +98,18 @@ def init_command(
     elif not session.quiet:
         write_lines([f"{_outcome(path, stored, settings)}: {_told(settings)}"])
         write_lines(f"  wrote {name}" for name in written)
+    _warn(path)
     where = "" if _is_here(path) else f" --registry '{path}'"
     session.hint(f"next: 'zsm lookup TABLE{where}' says how training should start")
+
+
+def _warn(path: Path) -> None:
+    """Say what the file system is known not to do: better now than after a loss."""
+    for limit in known_limits(path):
+        if not limit.is_obvious:
+            kind = file_system_type(path)
+            advice = f" ({limit.advice})" if limit.advice else ""
+            warn(f"'{path}' lies on {kind}: {limit.text}{advice}")
 
 
 def _outcome(

@@ -41,7 +41,12 @@ SECTIONS = {
         "show": LazyCommand("show_command", "Show one artifact."),
         "ls": LazyCommand("ls_command", "List the artifacts."),
         "rm": LazyCommand("rm_command", "Delete artifacts."),
+        "log": LazyCommand("log_command", "List the versions of one artifact."),
+        "restore": LazyCommand("restore_command", "Save an earlier version again."),
         "verify": LazyCommand("verify_command", "Check every artifact."),
+        "doctor": LazyCommand(
+            "doctor_command", "Check what a registry can promise here."
+        ),
         "cache": LazyCommand("cache_command", "Show or drop the caches of indexes."),
     },
     "Share": {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from zsm_store.codec import artifact_json
-from zsm_store.codec.bundle import MAGIC, Bundle, encode_bundle
+from zsm_store.codec.bundle import MAGIC, Bundle
+from zsm_store.codec.bundle_body import PackedArtifact, encode_packed, join_bundle
 from zsm_store.errors import (
     ArtifactNotFoundError,
     BundleFormatError,
@@ -20,12 +21,13 @@ from zsm_store.errors import (
     StorageError,
     ZsmError,
 )
-from zsm_store.registry.moment import at_one_moment
+from zsm_store.registry.moment import Seen, read_artifact, snapshot
 from zsm_store.storage.atomic import publish, staged, sync_directory
 from zsm_store.storage.file_source import FileSource
+from zsm_store.storage.spool import Place, Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
     from pathlib import Path
 
     from zsm_store.model.artifact import ModelArtifact
@@ -62,26 +64,20 @@ class UnpackReport:
 def pack(store: ArtifactStore, path: Path) -> PackReport:
     """Write every artifact of one moment into a bundle, atomically."""
     _check_target(path)
-    with ExitStack() as cleanup:
-
-        def stage(entries: Mapping[str, Hashable]) -> tuple[Path, PackReport]:
-            cleanup.close()  # what was staged at the try before
-            good, skipped = _usable(store, entries)
-            artifacts = (store.load(key, listed=True) for key in good)
-            chunks = encode_bundle(artifacts, len(good))
-            # Beside its final place: a rename is atomic only within a file system.
-            staging = cleanup.enter_context(
-                staged(chunks, f".{path.name}", path.parent)
-            )
-            return staging, PackReport(packed=good, skipped=skipped)
-
-        staging, report = at_one_moment(store, stage)
-        try:
-            publish(staging, path)
-        except FileNotFoundError as error:  # somebody removed the staging file
-            raise StorageError.of("write", path, error) from error
-        sync_directory(path.parent)
-    return report
+    with Spool(path.parent) as spool:
+        found = snapshot(store, partial(_set_aside, store, spool))
+        good = {key: one for key, one in found.items() if isinstance(one, _Spooled)}
+        packed = (one.packed(key, spool) for key, one in good.items())
+        chunks = join_bundle(packed, len(good))
+        # Beside its final place: a rename is atomic only within a file system.
+        with staged(chunks, f".{path.name}", path.parent) as staging:
+            try:
+                publish(staging, path)
+            except FileNotFoundError as error:  # somebody removed the staging file
+                raise StorageError.of("write", path, error) from error
+    sync_directory(path.parent)
+    skipped = tuple(one for one in found.values() if isinstance(one, str))
+    return PackReport(packed=tuple(good), skipped=skipped)
 
 
 def unpack(store: ArtifactStore, path: Path, *, replace: bool) -> UnpackReport:
@@ -162,23 +158,39 @@ def _stored(
     return None
 
 
-def _usable(
-    store: ArtifactStore, entries: Mapping[str, Hashable]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    good, skipped = [], []
-    for key in sorted(entries):
-        try:
-            artifact_json.digest(store.load(key, listed=True))
-        except FormatError as error:
-            skipped.append(str(error))
-        except InvalidArtifactError as error:  # only the peer writes such a thing
-            skipped.append(f"{key}: {error}")
-        except StorageError as error:
-            store.entries()  # raises where more than this one is unreadable
-            skipped.append(str(error))
-        else:
-            good.append(key)
-    return tuple(good), tuple(skipped)
+@dataclass(frozen=True, slots=True)
+class _Spooled:
+    """An artifact that was encoded and set aside: memory would not hold all of them."""
+
+    digest: str
+    entry: Place = field(compare=False)
+    extension: Place = field(compare=False)
+
+    def packed(self, schema_hash: str, spool: Spool) -> PackedArtifact:
+        return PackedArtifact(
+            schema_hash=schema_hash,
+            digest=self.digest,
+            entry=spool.read(self.entry),
+            extension=spool.read(self.extension),
+        )
+
+
+def _set_aside(
+    store: ArtifactStore, spool: Spool, schema_hash: str, version: Hashable
+) -> Seen[_Spooled | str] | None:
+    """Read and encode an artifact; of one that cannot be packed, say why not."""
+    seen = read_artifact(store, schema_hash, version)
+    if seen is None:
+        return None
+    artifact, is_exact = seen
+    if isinstance(artifact, str):
+        return Seen(artifact, is_exact)
+    try:
+        packed = encode_packed(artifact)
+    except InvalidArtifactError as error:  # only the peer writes such a thing
+        return Seen(f"{schema_hash}: {error}", is_exact)
+    entry, extension = spool.append(packed.entry), spool.append(packed.extension)
+    return Seen(_Spooled(packed.digest, entry, extension), is_exact)
 
 
 def _check_target(path: Path) -> None:
@@ -186,8 +198,11 @@ def _check_target(path: Path) -> None:
     try:
         source = FileSource(path)
     except StorageError as error:
-        if error.errno == errno.ENOENT and path.parent.is_dir():
-            return
+        try:
+            if error.errno == errno.ENOENT and path.parent.is_dir():
+                return
+        except OSError as unknown:
+            raise StorageError.of("pack into", path, unknown) from unknown
         error.action = "pack into"
         raise
     try:

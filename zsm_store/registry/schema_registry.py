@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -28,13 +29,14 @@ from zsm_store.storage.lock import DEFAULT_TIMEOUT_S, LockStrategy
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.model.startup import NearestArtifact, StartupMode
     from zsm_store.registry.bundling import PackReport, UnpackReport
     from zsm_store.registry.problem import Problem
+    from zsm_store.registry.repair import RepairReport
     from zsm_store.registry.saving import SaveReport
     from zsm_store.registry.store import ArtifactStore, Saved
     from zsm_store.registry.versions import Version
@@ -449,13 +451,29 @@ class SchemaRegistry:
 
     def list_all(self) -> list[ModelArtifact]:
         """Return all artifacts of one moment, sorted by schema hash."""
-        from zsm_store.registry.moment import at_one_moment  # noqa: PLC0415
+        from zsm_store.registry import moment  # noqa: PLC0415
 
-        return at_one_moment(self._store, lambda entries: list(self._load_all(entries)))
+        read = partial(moment.read_artifact, self._store)
+        artifacts = []
+        for found in moment.snapshot(self._store, read).values():
+            if isinstance(found, str):
+                logger.warning("skipped: %s", found)
+            else:
+                artifacts.append(found)
+        return artifacts
 
     def __iter__(self) -> Iterator[ModelArtifact]:
         """Iterate over the artifacts by schema hash, one in memory at a time."""
-        return self._load_all(self._store.entries())
+        for schema_hash in sorted(self._store.entries()):
+            try:
+                yield self._store.load(schema_hash, listed=True)
+            except ArtifactNotFoundError:  # deleted since it was listed
+                continue
+            except FormatError as error:
+                logger.warning("skipped: %s", error)
+            except StorageError as error:
+                self._store.entries()  # raises where more than this one is unreadable
+                logger.warning("skipped: %s", error)
 
     def __len__(self) -> int:
         return len(self._asked().view().moment)
@@ -506,9 +524,27 @@ class SchemaRegistry:
 
     def verify(self) -> list[Problem]:
         """Check every artifact of one moment: names, digests, schema, probabilities."""
-        from zsm_store.registry.moment import at_one_moment  # noqa: PLC0415
+        return list(self._store.verify())
 
-        return at_one_moment(self._store, lambda _: list(self._store.verify()))
+    def repair(self, *, dry_run: bool = False) -> RepairReport:
+        """Move what `verify` calls an error out of the way; nothing is ever deleted.
+
+        Each file goes to a folder of its own in `quarantine/`, beside a text that says
+        what was wrong. Also sweeps what killed writers have left, their lock included.
+
+        Parameters
+        ----------
+        dry_run
+            Only say what would be done.
+
+        Raises
+        ------
+        RegistryLockedError, StorageError
+            Nothing may be moved here, or somebody else is writing all the time.
+        """
+        from zsm_store.registry.repair import repair  # noqa: PLC0415
+
+        return repair(self._store, dry_run=dry_run)
 
     def _resolve_ever(self, ref: str) -> str:
         from zsm_store.registry.versions import resolve_replaced  # noqa: PLC0415
@@ -539,18 +575,6 @@ class SchemaRegistry:
         self._catalog.after_fork()
         if self._warmth is not None:
             self._warmth.after_fork()
-
-    def _load_all(self, entries: Mapping[str, Hashable]) -> Iterator[ModelArtifact]:
-        for schema_hash in sorted(entries):
-            try:
-                yield self._store.load(schema_hash, listed=True)
-            except ArtifactNotFoundError:  # deleted since it was listed
-                continue
-            except FormatError as error:
-                logger.warning("skipped: %s", error)
-            except StorageError as error:
-                self._store.entries()  # raises where more than this one is unreadable
-                logger.warning("skipped: %s", error)
 
 
 def _log_mode(mode: StartupMode) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,12 +17,14 @@ from zsm_store.errors import (
 from zsm_store.registry.refs import MIN_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.store import ArtifactStore
 
 _DIGITS = re.compile(rf"(?:{DIGEST_PREFIX})?([0-9a-f]{{{MIN_PREFIX},64}})\Z")
+_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +33,17 @@ class Version:
 
     schema_hash: str
     replaced_at: datetime | None
-    """UTC; None for the version that is served."""
+    """When it was replaced or deleted, UTC; None for the version that is served."""
     digest: str | None
     """None where it cannot be read."""
     artifact: ModelArtifact | None
     problem: str = ""
     """Why it cannot be read."""
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a lookup may answer with it."""
+        return self.replaced_at is None
 
 
 def versions(store: ArtifactStore, schema_hash: str) -> list[Version]:
@@ -45,33 +53,38 @@ def versions(store: ArtifactStore, schema_hash: str) -> list[Version]:
     ------
     ArtifactNotFoundError
         There is none, and never was, as far as the registry remembers.
+    StorageError
+        The history cannot be read, or never comes to rest.
     """
-    found = store.replaced(schema_hash)
-    try:
-        artifact, digest, problem = *store.load_with_digest(schema_hash), ""
-    except ArtifactNotFoundError:
-        if not found:
-            raise
-        return found
-    except (FormatError, StorageError) as error:
-        artifact, digest, problem = None, None, str(error)
-    served = Version(
-        schema_hash=schema_hash,
-        replaced_at=None,
-        digest=digest,
-        artifact=artifact,
-        problem=problem,
-    )
-    return [served, *found]
+    served = _served(store, schema_hash)
+    for _ in range(_TRIES):
+        replaced = store.replaced(schema_hash)
+        before, served = served, _served(store, schema_hash)
+        # Otherwise one that went from here to there meanwhile might be in neither.
+        if served == before:
+            break
+    else:
+        busy = OSError(errno.EBUSY, "it changes faster than it can be read; try again")
+        raise StorageError.of("read", store.location, busy)
+    if served is None:
+        if not replaced:
+            raise ArtifactNotFoundError(schema_hash)
+        return replaced
+    if replaced and served.digest is not None and replaced[0].digest == served.digest:
+        # Kept by a save that came to nothing, or deleted and saved again.
+        del replaced[0]
+    return [served, *replaced]
 
 
-def find_version(store: ArtifactStore, schema_hash: str, digest: str) -> Version:
+def version_with(found: Iterable[Version], schema_hash: str, digest: str) -> Version:
     """Return the version with a digest, or the only one whose digest begins so.
 
     Parameters
     ----------
-    store, schema_hash
-        Where, and of which artifact.
+    found
+        What `versions` returned.
+    schema_hash
+        Of which artifact.
     digest
         With or without ``sha256:``; 6 hex digits at least.
 
@@ -81,19 +94,25 @@ def find_version(store: ArtifactStore, schema_hash: str, digest: str) -> Version
         No version has it, or several do.
     """
     match = _DIGITS.match(digest.lower())
-    hint = f"'zsm log {schema_hash[:12]}' lists the versions and their digests"
-    if match is None:
-        raise ArtifactNotFoundError(f"{schema_hash[:12]} with digest {digest}", hint)
-    start = DIGEST_PREFIX + match[1]
-    found: dict[str, Version] = {}
-    for version in versions(store, schema_hash):
-        if version.digest is not None and version.digest.startswith(start):
-            found.setdefault(version.digest, version)
-    if len(found) > 1:
-        raise AmbiguousRefError(digest, sorted(found))
-    if not found:
-        raise ArtifactNotFoundError(f"{schema_hash[:12]} with digest {digest}", hint)
-    return found.popitem()[1]
+    start = DIGEST_PREFIX + match[1] if match else None
+    matching = {
+        version.digest: version
+        # The served one, which comes first, is the one to return.
+        for version in reversed([*found])
+        if version.digest and start and version.digest.startswith(start)
+    }
+    if len(matching) > 1:
+        raise AmbiguousRefError(digest, sorted(matching))
+    if not matching:
+        ref = f"{schema_hash[:12]} with digest {digest}"
+        hint = f"'zsm log {schema_hash[:12]}' lists the versions and their digests"
+        raise ArtifactNotFoundError(ref, hint)
+    return matching.popitem()[1]
+
+
+def find_version(store: ArtifactStore, schema_hash: str, digest: str) -> Version:
+    """Return one of the `versions` by its digest. Raises like `version_with`."""
+    return version_with(versions(store, schema_hash), schema_hash, digest)
 
 
 def resolve_replaced(store: ArtifactStore, ref: str) -> str:
@@ -114,3 +133,20 @@ def resolve_replaced(store: ArtifactStore, ref: str) -> str:
         hint = f"neither stored nor kept in '{store.location}'"
         raise ArtifactNotFoundError(ref, hint)
     return found[0]
+
+
+def _served(store: ArtifactStore, schema_hash: str) -> Version | None:
+    artifact, digest, problem = None, None, ""
+    try:
+        artifact, digest = store.load_with_digest(schema_hash)
+    except ArtifactNotFoundError:
+        return None
+    except (FormatError, StorageError) as error:
+        problem = str(error)
+    return Version(
+        schema_hash=schema_hash,
+        replaced_at=None,
+        digest=digest,
+        artifact=artifact,
+        problem=problem,
+    )

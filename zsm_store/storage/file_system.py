@@ -100,7 +100,12 @@ def _mount(line: str) -> Mount:
     before, _, after = line.partition(" - ")
     fields, more = before.split(), after.split()
     options = ",".join(dict.fromkeys(",".join([fields[5], *more[2:3]]).split(",")))
-    return Mount(more[0], _unescaped(fields[4]), _unescaped(more[1]), options)
+    kind, source = more[0], _unescaped(more[1])
+    subtype, mark, rest = source.partition("#")
+    if kind == "fuse" and mark and subtype.isalnum():
+        # How older programs of FUSE say what they are, as in "mfs#server:port".
+        kind, source = f"fuse.{subtype}", rest
+    return Mount(kind, _unescaped(fields[4]), source, options)
 
 
 def _unescaped(text: str) -> str:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zsm_store.errors import StorageError
 from zsm_store.storage.atomic import make_directory, publish, staged, sync_directory
-from zsm_store.storage.regular_file import read_regular
+from zsm_store.storage.patience import PASSING, SHARED_S, Patience
+from zsm_store.storage.regular_file import open_regular, read_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 HISTORY_NAME = "history"
@@ -31,6 +33,7 @@ _NO_LINKS = frozenset(
     | {errno.EXDEV, errno.EINVAL}
 )
 _TICK = timedelta(microseconds=1)
+_PIECE_BYTES = 1 << 20
 
 
 class KeptVersion(NamedTuple):
@@ -65,19 +68,19 @@ class History:
         """
         folder = self._folder(schema_hash)
         make_directory(folder)
-        now = datetime.now(UTC)
-        for last in self.versions(schema_hash)[:1]:
-            # In order, even where the clock of this host is behind that of another.
-            now = max(now, last.replaced_at + _TICK)
-        target = folder / f"{now.strftime(_FORMAT)}.json"
-        try:
-            os.link(current, target, follow_symlinks=False)
-        except FileNotFoundError:
+        earlier = self.versions(schema_hash)
+        if not earlier:
+            # Whoever made the folders may have died before they were synced.
+            sync_directory(self.path)
+            sync_directory(self.path.parent)
+        target = folder / _next_name(earlier)
+        if earlier and _is_same(earlier[0].path, current):
+            # By a save that came to nothing: it was not replaced then, but now. Twice,
+            # it would push an older one out.
+            _rename(earlier[0].path, target)
+        elif not _place(current, target, staging_dir):
             return
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise StorageError.of("keep", target, error) from error
-            _copy(current, target, staging_dir)
+        _sync(target)
         sync_directory(folder)
 
     def prune(self, schema_hash: str, keep: int) -> None:
@@ -95,27 +98,22 @@ class History:
             They cannot be listed.
         """
         folder = self._folder(schema_hash)
-        try:
-            names = [path.name for path in folder.iterdir()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StorageError.of("list", folder, error) from error
         kept = []
-        for name in sorted(filter(_NAME.fullmatch, names), reverse=True):
+        for name in sorted(_names(folder, _NAME), reverse=True):
             with suppress(ValueError):  # digits, but no date
                 kept.append(KeptVersion(_time(name), folder / name))
         return kept
 
     def schema_hashes(self) -> list[str]:
-        """List the artifacts of which there are versions, sorted."""
-        try:
-            names = [path.name for path in self.path.iterdir()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StorageError.of("list", self.path, error) from error
-        return sorted(filter(_HASH.fullmatch, names))
+        """List the artifacts of which there are versions, sorted.
+
+        Raises
+        ------
+        StorageError
+            They cannot be listed.
+        """
+        _refuse_link(self.path)
+        return sorted(_names(self.path, _HASH))
 
     def read(self, kept: KeptVersion, limit: int) -> bytes:
         """Read one version, at most one byte more than `limit`.
@@ -133,25 +131,113 @@ class History:
     def _folder(self, schema_hash: str) -> Path:
         folder = self.path / schema_hash
         for path in (self.path, folder):
-            if path.is_symlink():
-                message = "a symbolic link, which a registry does not follow"
-                raise StorageError.of("use", path, OSError(errno.ELOOP, message))
+            _refuse_link(path)
         return folder
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        message = "a symbolic link, which a registry does not follow"
+        raise StorageError.of("use", path, OSError(errno.ELOOP, message))
+
+
+def _names(folder: Path, pattern: re.Pattern[str]) -> list[str]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  # names, not paths
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageError.of("list", folder, error) from error
+    return [name for name in names if pattern.fullmatch(name)]
+
+
+def _next_name(earlier: Sequence[KeptVersion]) -> str:
+    now = datetime.now(UTC)
+    for last in earlier[:1]:
+        # In order, even where the clock of this host is behind that of another.
+        with suppress(OverflowError):  # the end of time is no reason not to save
+            now = max(now, last.replaced_at + _TICK)
+    return f"{now.strftime(_FORMAT)}.json"
+
+
+def _rename(kept: Path, target: Path) -> None:
+    try:
+        kept.rename(target)
+    except OSError as error:
+        raise StorageError.of("keep", target, error) from error
+
+
+def _place(current: Path, target: Path, staging_dir: Path) -> bool:
+    """Give a file a second name; False if it is gone, so that nothing is replaced."""
+    patience = Patience(SHARED_S)
+    while True:
+        try:
+            _link(current, target, staging_dir)
+        except StorageError:
+            raise
+        except OSError as error:
+            # Network drives hide files for moments. To take that for the truth would
+            # lose what is replaced next.
+            is_missing = error.errno == errno.ENOENT
+            if (is_missing or error.errno in PASSING) and patience.wait():
+                make_directory(target.parent)
+                continue
+            if is_missing and not os.path.lexists(current):
+                return False
+            raise StorageError.of("keep", target, error) from error
+        return True
+
+
+def _link(current: Path, target: Path, staging_dir: Path) -> None:
+    try:
+        os.link(current, target, follow_symlinks=False)
+    except FileExistsError:
+        # A drive whose server did it, lost the answer and was asked again.
+        if not _is_same(current, target):
+            raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _copy(current, target, staging_dir)
 
 
 def _copy(current: Path, target: Path, staging_dir: Path) -> None:
     """Do without links, which not all network drives have."""
+    fd, _ = open_regular(current)
     try:
-        data = read_regular(current, os.stat(current).st_size)  # noqa: PTH116  # as above
-    except OSError as error:
-        raise StorageError.of("keep", current, error) from error
-    with staged((data,), target.name, staging_dir) as staging:
-        try:
+        with staged(_pieces(fd), target.name, staging_dir) as staging:
             publish(staging, target)
-        except FileNotFoundError as error:
-            raise StorageError.of("keep", target, error) from error
+    finally:
+        os.close(fd)
+
+
+def _pieces(fd: int) -> Iterator[bytes]:
+    while piece := os.read(fd, _PIECE_BYTES):
+        yield piece
+
+
+def _sync(path: Path) -> None:
+    """Make a content survive a power cut that somebody may have written unsynced."""
+    try:
+        fd, _ = open_regular(path)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise StorageError.of("keep", path, error) from error
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        size = os.lstat(one).st_size
+        # By content: not all drives number files in a way that could be relied on.
+        return size == os.lstat(other).st_size and (
+            read_regular(one, size) == read_regular(other, size)
+        )
+    except OSError:
+        return False
 
 
 def _time(name: str) -> datetime:
-    moment = datetime.strptime(name.removesuffix(".json"), _FORMAT)  # noqa: DTZ007  # the next line says it
-    return moment.replace(tzinfo=UTC)
+    return datetime.fromisoformat(f"{name[:15]}.{name[15:21]}Z")

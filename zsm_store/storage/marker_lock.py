@@ -44,7 +44,7 @@ SILENCE_S = 20.0
 
 _BEAT_S = 4.0
 _LONGEST_GAP_S = 1.0
-_MARKER_BYTES = 4096
+MARKER_BYTES = 4096
 _GONE = frozenset({errno.ENOENT, errno.ESTALE, errno.ENOTDIR})
 _LEVELS = 8
 _RETRY_S = (0.002, 0.01, 0.05)
@@ -119,7 +119,7 @@ class MarkerLock:
     def holder(self) -> str | None:
         """Name the process that holds it, as it says itself."""
         content = _read(self._path)
-        owner = None if content is None else _owner(content)
+        owner = None if content is None else marker_owner(content)
         return None if owner is None else str(owner)
 
     def _is_ours(self) -> bool:
@@ -149,7 +149,7 @@ class MarkerLock:
         fd = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             # It may be somebody else's by now; what is open cannot become that.
-            if _token(os.read(fd, _MARKER_BYTES)) == self._token.encode():
+            if _token(os.read(fd, MARKER_BYTES)) == self._token.encode():
                 os.pwrite(fd, content, 0)
         finally:
             os.close(fd)
@@ -157,7 +157,7 @@ class MarkerLock:
     def _judge(self, content: bytes, waiting: Waiting) -> None:
         """Take the marker away if its holder is dead."""
         waiting.look(content, _LONGEST_GAP_S)
-        owner = _owner(content)
+        owner = marker_owner(content)
         is_dead = owner is not None and owner.is_surely_dead()
         # A level per taker that has died, or fallen silent, in the middle of it.
         for level in range(_LEVELS):
@@ -182,7 +182,7 @@ class MarkerLock:
             _create(claim, self._content(0))
         except FileExistsError:
             found = _read(claim)
-            return (None if found is None else _owner(found)) or _UNKNOWN
+            return (None if found is None else marker_owner(found)) or _UNKNOWN
         if _token(_read(self._path) or b"") == _token(content):
             with suppress(FileNotFoundError):
                 self._path.unlink()
@@ -215,7 +215,7 @@ def _read(path: Path) -> bytes | None:
         except PermissionError:
             return _marked(b"", os.lstat(path))
         try:
-            content = read_open(fd, status.st_size, _MARKER_BYTES)
+            content = read_open(fd, status.st_size, MARKER_BYTES)
         finally:
             os.close(fd)
     except OSError as error:
@@ -238,7 +238,8 @@ def _fields(content: bytes) -> dict[str, object]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _owner(content: bytes) -> ProcessIdentity | None:
+def marker_owner(content: bytes) -> ProcessIdentity | None:
+    """Return who a marker says holds it; None where it says nothing of the kind."""
     fields = _fields(content)
     match [fields.get(name) for name in ProcessIdentity._fields]:
         case [str() as host, str() as kernel, int() as pid, int() as started]:
