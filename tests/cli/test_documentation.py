@@ -106,6 +106,7 @@ def test_every_key_of_every_json_document_is_described(files, zsm) -> None:
         ["doctor"],
         ["cache"],
         ["cache", "--drop"],
+        ["log", zsm("fingerprint", "people.csv", "-q").out.strip()],
         ["rm", zsm("fingerprint", "people.csv", "-q").out.strip()],
     ):
         document = zsm(*args, "--json").document

@@ -94,7 +94,7 @@ def test_every_key_of_the_document_is_described(digests, zsm) -> None:
 
 def test_damaged_versions_are_named(files, digests, zsm) -> None:
     newest = max((files / "history" / key_of(zsm)).iterdir())
-    newest.write_bytes(newest.read_bytes().replace(b'"people"', b'"peopel"'))
+    newest.write_bytes(newest.read_bytes().replace(b'"people"', b'"peoples"'))
     outcome = zsm("log", key_of(zsm))
     assert outcome.code == 0
     row = outcome.out.splitlines()[4]

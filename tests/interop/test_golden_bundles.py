@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.interop import golden
-from zsm_store.codec.bundle import HEADER_BYTES, Bundle, MemorySource, encode_bundle
+from zsm_store.codec.bundle import Bundle, MemorySource, encode_bundle
+from zsm_store.codec.bundle_body import HEADER_BYTES
 from zsm_store.codec.bundle_entry import encode_entry
 from zsm_store.errors import InvalidArtifactError
 

@@ -11,12 +11,11 @@ import pytest
 from tests import examples
 from zsm_store.codec import artifact_json, bincode, bundle
 from zsm_store.codec.bundle import (
-    HEADER_BYTES,
-    MAGIC,
     Bundle,
     MemorySource,
     encode_bundle,
 )
+from zsm_store.codec.bundle_body import HEADER_BYTES, MAGIC
 from zsm_store.codec.bundle_entry import MIN_ENTRY_BYTES, encode_entry
 from zsm_store.codec.bundle_trailer import (
     FOOTER_BYTES,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import wait_until
+from tests.processes import run, wait_until
+from zsm_store.storage import group_commit
 from zsm_store.storage.group_commit import GroupCommit
 
 if TYPE_CHECKING:
@@ -137,24 +138,29 @@ def test_who_is_interrupted_while_waiting_leaves_the_line(
     journal.gate.clear()
     first = start(lambda: group.submit([0]))
     assert journal.entered.wait(20)
-    real, waits = threading.Event.wait, []
+    behind: list[threading.Thread] = []
 
-    def interrupt(event: threading.Event, timeout: float | None = None) -> bool:
-        # Only of the main thread, which waits for its turn.
-        if threading.current_thread() is threading.main_thread() and not waits:
-            waits.append(event)
+    class Interrupted(group_commit._Turn[int]):
+        """A turn whose thread is interrupted while it waits."""
+
+        def __init__(self, work: list[int]) -> None:
+            super().__init__(work)
+            self.lock, self.comes = self.comes, self  # type: ignore[assignment]
+
+        def acquire(self, timeout: float) -> None:  # noqa: ARG002  # as that of a lock
+            monkeypatch.undo()
             behind.extend(stand_in_line(group, range(2, 4)))
             if leads:
                 journal.gate.set()
-                real(event, 20)
+                wait_until(lambda: self.leads, "the turn")
             raise KeyboardInterrupt
-        return real(event, timeout)
 
-    behind: list[threading.Thread] = []
-    monkeypatch.setattr(threading.Event, "wait", interrupt)
+        def release(self) -> None:
+            self.lock.release()
+
+    monkeypatch.setattr(group_commit, "_Turn", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         group.submit([1])
-    monkeypatch.undo()
     journal.gate.set()
     for thread in [first, *behind]:
         thread.join(20)
@@ -185,3 +191,45 @@ def test_child_of_a_fork_does_not_wait_for_threads_of_the_parent(
     journal.gate.set()
     first.join(20)
     assert ended == (child, 0)
+
+
+def test_interrupts_at_random_instants_never_hang_anybody() -> None:
+    code = """
+import random, signal, sys, threading, time
+from zsm_store.storage.group_commit import GroupCommit
+done = set()
+group = GroupCommit(lambda work: done.update(work))
+stop = threading.Event()
+rounds = [0]
+def others(number):
+    while not stop.is_set():
+        rounds[0] += 1
+        group.submit([(number, rounds[0])])
+threads = [threading.Thread(target=others, args=[n], daemon=True) for n in range(3)]
+for thread in threads:
+    thread.start()
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+interrupts = served = 0
+end = time.monotonic() + 4
+while time.monotonic() < end:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 3e-4))
+        for number in range(50):
+            group.submit([number])
+            served += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        interrupts += 1
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+group.submit(["last"])
+before = rounds[0]
+stop.set()
+for thread in threads:
+    thread.join(10)
+    assert not thread.is_alive(), "hangs"
+assert "last" in done
+assert interrupts > 100, interrupts
+print(interrupts, served, before)
+"""
+    ended = run(code)
+    assert ended.returncode == 0, ended.stderr

@@ -3,130 +3,21 @@ from __future__ import annotations
 import errno
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tests.examples import trained
-from zsm_store.errors import ArtifactNotFoundError, StorageError
+from zsm_store.errors import StorageError
 from zsm_store.registry.directory_store import DirectoryStore
-from zsm_store.registry.moment import Seen, at_one_moment, read_artifact, snapshot
+from zsm_store.registry.moment import Seen, read_artifact, snapshot
 from zsm_store.registry.store import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterator
     from pathlib import Path
 
     from zsm_store.registry.store import ArtifactStore
-
-
-class ScriptedStore:
-    """Has other versions each time it is looked at, as scripted."""
-
-    def __init__(self, *versions: int) -> None:
-        self._versions = list(versions)
-        self.lock_count = 0
-        self.is_locked = False
-
-    def entries(self) -> Mapping[str, Hashable]:
-        if len(self._versions) > 1:
-            return {"key": self._versions.pop(0)}
-        return {"key": self._versions[0]}
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        self.lock_count += 1
-        self.is_locked = True
-        yield
-        self.is_locked = False
-
-
-def read(entries: Mapping[str, Hashable]) -> Hashable:
-    return entries["key"]
-
-
-def test_store_at_rest_is_read_once_and_not_locked() -> None:
-    store = ScriptedStore(1)
-    calls = []
-    assert at_one_moment(store, lambda entries: calls.append(read(entries))) is None  # type: ignore[arg-type]
-    assert calls == [1]
-    assert store.lock_count == 0
-
-
-def test_change_while_reading_makes_it_read_again() -> None:
-    store = ScriptedStore(1, 2, 3)
-    assert at_one_moment(store, read) == 3  # type: ignore[arg-type]
-    assert store.lock_count == 0
-
-
-def test_store_that_never_rests_is_locked() -> None:
-    store = ScriptedStore(*range(1, 8))
-    seen = []
-
-    def look(entries: Mapping[str, Hashable]) -> Hashable:
-        seen.append(store.is_locked)
-        return read(entries)
-
-    assert at_one_moment(store, look) == 7  # type: ignore[arg-type]
-    assert seen == [False, False, False, True]
-    assert not store.is_locked
-
-
-def test_artifact_deleted_meanwhile_makes_it_read_again() -> None:
-    store = ScriptedStore(1)
-    failures = iter([ArtifactNotFoundError("key")])
-
-    def look(entries: Mapping[str, Hashable]) -> Hashable:
-        for error in failures:
-            raise error
-        return read(entries)
-
-    assert at_one_moment(store, look) == 1  # type: ignore[arg-type]
-    assert store.lock_count == 0
-
-
-def test_other_errors_are_not_hidden() -> None:
-    def look(_: Mapping[str, Hashable]) -> Hashable:
-        raise StorageError(5, "broken")
-
-    with pytest.raises(StorageError):
-        at_one_moment(ScriptedStore(1), look)  # type: ignore[arg-type]
-
-
-class UnlockableStore(ScriptedStore):
-    """Refuses to be locked, as a read-only registry does."""
-
-    location = "here"
-
-    def __init__(self, *versions: int, number: int = errno.EACCES) -> None:
-        super().__init__(*versions)
-        self._number = number
-
-    def locked(self) -> NoReturn:  # type: ignore[override]
-        self.lock_count += 1
-        raise StorageError(self._number, "refused", "lock")
-
-
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
-def test_reader_who_may_not_lock_tries_on(number: int) -> None:
-    store = UnlockableStore(*range(1, 40), number=number)
-    assert at_one_moment(store, read) == 39  # type: ignore[arg-type]
-    assert store.lock_count == 1
-
-
-def test_reader_who_may_not_lock_gives_up_in_the_end() -> None:
-    store = UnlockableStore(*range(100_000))
-    with pytest.raises(StorageError, match="changes faster than it can be read"):
-        at_one_moment(store, read)  # type: ignore[arg-type]
-
-
-def test_lock_that_fails_otherwise_is_an_error() -> None:
-    store = UnlockableStore(*range(100), number=errno.EIO)
-    with pytest.raises(StorageError, match="refused"):
-        at_one_moment(store, read)  # type: ignore[arg-type]
-
-
-# snapshot
 
 
 class ChangingStore:
@@ -279,14 +170,14 @@ class Restless(ChangingStore):
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
-def test_reader_of_a_snapshot_who_may_not_lock_tries_on(number: int) -> None:
+def test_reader_who_may_not_lock_tries_on(number: int) -> None:
     store = Restless(50, refused=number)
     assert store.snapshot() == ["a51", "b51", "c51"]
     assert store.lock_count == 1
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, None])
-def test_snapshot_gives_up_in_the_end(number: int | None) -> None:
+def test_it_gives_up_in_the_end(number: int | None) -> None:
     store = Restless(10**9, refused=number)
     with pytest.raises(StorageError, match="'here': it changes faster") as caught:
         store.snapshot()
@@ -296,7 +187,7 @@ def test_snapshot_gives_up_in_the_end(number: int | None) -> None:
     assert not store.is_locked
 
 
-def test_lock_that_fails_otherwise_is_an_error_of_the_snapshot() -> None:
+def test_lock_that_fails_otherwise_is_an_error() -> None:
     with pytest.raises(StorageError, match="refused"):
         Restless(100, refused=errno.EIO).snapshot()
 
@@ -344,24 +235,83 @@ def test_what_changes_within_a_tick_of_the_clock_is_read_until_it_is_the_same() 
     assert store.reads == ["abc", "ac", "ac"]
 
 
-def test_after_a_tick_of_the_clock_one_look_is_enough(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return a clock that stands still at `now`."""
+    clock = SimpleNamespace(now=10.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr("zsm_store.registry.moment.time", clock)
+    return clock
+
+
+def test_after_a_tick_of_the_clock_one_look_is_enough(clock: SimpleNamespace) -> None:
     store = ChangingStore("ab")
     store.granularity_s = 2.0
     store.recent = {"a"}
-    now = iter([10.0, 11.0, 12.0, 13.0])
-    clock = SimpleNamespace(monotonic=lambda: next(now))
-    monkeypatch.setattr("zsm_store.registry.moment.time", clock)
     contents = ["first", "second", "third", "fourth"]
 
     def read(key: str, version: Hashable) -> Seen[str] | None:
+        clock.now = 9.0 + len(store.reads)
         seen = store.read(key, version)
+        clock.now += 1.0
         return Seen(contents.pop(0)) if key == "a" else seen
 
     found = snapshot(cast("ArtifactStore", store), read)
     assert found == {"a": "third", "b": "b1"}
     assert store.reads == ["ab", "a", "a"]
+
+
+def test_what_is_read_after_a_tick_of_the_clock_needs_only_another_listing(
+    clock: SimpleNamespace,
+) -> None:
+    store = ChangingStore("abc")
+    store.granularity_s = 2.0
+    store.recent = {"a", "b", "c"}
+
+    def on_read(_: str) -> None:
+        clock.now += 1.0
+
+    store.on_read = on_read  # type: ignore[method-assign]
+    assert store.snapshot() == ["a1", "b1", "c1"]
+    # Listed at 10, read at 10, 11 and 12.
+    assert store.reads == ["abc", "ab"]
+
+
+def test_another_listing_is_needed_for_what_is_read_after_a_tick_of_the_clock(
+    clock: SimpleNamespace,
+) -> None:
+    store = ChangingStore("ab")
+    store.granularity_s = 2.0
+    store.recent = {"b"}
+
+    def read(key: str, version: Hashable) -> Seen[str] | None:
+        clock.now += 5.0
+        seen = store.read(key, version)
+        if len(store.reads) == 1 and key == "b":
+            store.replace("b")
+        return seen
+
+    found = snapshot(cast("ArtifactStore", store), read)
+    assert found == {"a": "a1", "b": "b2"}
+    assert store.reads[:2] == ["ab", "b"]
+
+
+def test_tick_of_the_clock_begins_when_the_listing_ends(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Somebody may have written until then.
+    store = ChangingStore("a")
+    store.granularity_s = 2.0
+    store.recent = {"a"}
+    list_now = store.entries
+
+    def entries(known: Listing | None = None) -> Listing:
+        clock.now += 5.0
+        return list_now(known)
+
+    monkeypatch.setattr(store, "entries", entries)
+    assert store.snapshot() == ["a1"]
+    assert store.reads == ["a", "a"]
 
 
 def test_under_the_lock_one_look_is_enough() -> None:

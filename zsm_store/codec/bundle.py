@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Protocol
 
-from zsm_store.codec import artifact_json, bincode
+from zsm_store.codec import artifact_json
 from zsm_store.codec.bincode import BincodeReader, TruncatedError
-from zsm_store.codec.bundle_entry import (
-    MIN_ENTRY_BYTES,
-    decode_entry,
-    encode_entry,
-    with_extension,
+from zsm_store.codec.bundle_body import (
+    HEADER_BYTES,
+    MAGIC,
+    encode_packed,
+    join_bundle,
 )
+from zsm_store.codec.bundle_entry import MIN_ENTRY_BYTES, decode_entry, with_extension
 from zsm_store.codec.bundle_trailer import (
     FOOTER_BYTES,
     Trailer,
     TrailerRecord,
     decode_trailer,
-    encode_trailer,
     footer_sizes,
     parse_extension,
 )
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from zsm_store.model.artifact import ModelArtifact
-
-MAGIC = b"ZSM\x01"
-HEADER_BYTES = 12
 
 _WINDOW_BYTES = 1 << 20
 
@@ -78,33 +75,7 @@ def encode_bundle(artifacts: Iterable[ModelArtifact], count: int) -> Iterator[by
         Other artifacts than announced, an order that is not strictly ascending, or an
         artifact that breaks a rule of the model.
     """
-    body_hash = hashlib.sha256()
-    header = MAGIC + bincode.u64(count)
-    body_hash.update(header)
-    yield header
-    offset = HEADER_BYTES
-    records: list[TrailerRecord] = []
-    for artifact in artifacts:
-        if records and artifact.schema_hash <= records[-1].schema_hash:
-            message = f"artifact {artifact.schema_hash} is out of order in the bundle"
-            raise InvalidArtifactError(message)
-        entry = encode_entry(artifact)
-        records.append(
-            TrailerRecord(
-                schema_hash=artifact.schema_hash,
-                digest=artifact_json.digest(artifact),
-                offset=offset,
-                length=len(entry),
-                extension=_extension(artifact),
-            )
-        )
-        offset += len(entry)
-        body_hash.update(entry)
-        yield entry
-    if len(records) != count:
-        message = f"announced {count} artifacts for the bundle, got {len(records)}"
-        raise InvalidArtifactError(message)
-    yield from encode_trailer(records, offset, body_hash.digest())
+    return join_bundle(map(encode_packed, artifacts), count)
 
 
 class Bundle:
@@ -333,11 +304,3 @@ def _complete(artifact: ModelArtifact, record: TrailerRecord) -> ModelArtifact:
             record.offset, f"an artifact with digest {record.digest}", actual
         )
     return whole
-
-
-def _extension(artifact: ModelArtifact) -> bytes:
-    pieces = artifact_json.encode_extension(artifact)
-    if not pieces:
-        return b""
-    listed = b",".join(b'"%s":%s' % (k.encode(), v) for k, v in pieces.items())
-    return b"{" + listed + b"}"

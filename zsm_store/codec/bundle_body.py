@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from zsm_store.codec import artifact_json, bincode
-from zsm_store.codec.bundle import HEADER_BYTES, MAGIC
 from zsm_store.codec.bundle_entry import encode_entry
 from zsm_store.codec.bundle_trailer import TrailerRecord, encode_trailer
 from zsm_store.errors import InvalidArtifactError
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from zsm_store.model.artifact import ModelArtifact
+
+MAGIC = b"ZSM\x01"
+HEADER_BYTES = 12
 
 
 class PackedArtifact(NamedTuple):

@@ -10,8 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from zsm_store.codec import artifact_json
-from zsm_store.codec.bundle import MAGIC, Bundle
-from zsm_store.codec.bundle_body import PackedArtifact, encode_packed, join_bundle
+from zsm_store.codec.bundle import Bundle
+from zsm_store.codec.bundle_body import (
+    MAGIC,
+    PackedArtifact,
+    encode_packed,
+    join_bundle,
+)
 from zsm_store.errors import (
     ArtifactNotFoundError,
     BundleFormatError,

@@ -60,8 +60,9 @@ class DirectoryListing:
         """Return files whose stamps are as new as any in the listing, or nearly."""
         if not self._site.granularity_s or not schema_hashes:
             return set()
-        # The file system's own clock, as far as it shows: those of hosts differ.
-        newest = max(map(_stamp_ns, listing.values()))
+        # The file system's own clock, as far as it shows: those of hosts differ. Not by
+        # times of modification, which anybody may set to next year.
+        newest = max(map(_changed_ns, listing.values()))
         limit = newest - self._site.granularity_s * 1e9
         return {key for key in schema_hashes if _stamp_ns(listing[key]) >= limit}
 
@@ -81,6 +82,10 @@ class DirectoryListing:
             if directory_state(self._site.path) == state:
                 return Listing(versions, reading)
         return None
+
+
+def _changed_ns(version: Hashable) -> int:
+    return cast("FileVersion", version)[1]
 
 
 def _stamp_ns(version: Hashable) -> int:

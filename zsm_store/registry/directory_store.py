@@ -19,6 +19,7 @@ from zsm_store.registry.file_reader import FileReader
 from zsm_store.registry.file_writer import Durability, FileWriter
 from zsm_store.registry.settings import Layout
 from zsm_store.registry.site import SETTINGS_NAME, RegistrySite
+from zsm_store.registry.store import EXHAUSTED
 from zsm_store.storage.directory import ArtifactDirectory
 from zsm_store.storage.history import History
 
@@ -104,6 +105,8 @@ class DirectoryStore:
             except StorageError as error:
                 if error.errno == errno.ENOENT:  # there are enough newer ones by now
                     continue
+                if error.errno in EXHAUSTED:
+                    raise
                 problem = str(error)
             except ArtifactFormatError as error:
                 error.source = kept.path
@@ -164,7 +167,7 @@ class DirectoryStore:
         except FormatError as error:
             path = str(self.site.path / SETTINGS_NAME)
             yield Problem(path=path, code="ZSM050", message=error.reason)
-        yield from directory_problems(directory)
+        yield from directory_problems(directory, self)
 
     def close(self) -> None:
         """Let go of what was decoded; nothing stays open between calls."""

@@ -11,6 +11,7 @@ from zsm_store.errors import ArtifactFormatError, StorageError
 from zsm_store.registry.checks import artifact_problems
 from zsm_store.registry.moment import Seen, snapshot
 from zsm_store.registry.problem import Problem, Severity
+from zsm_store.registry.store import EXHAUSTED
 from zsm_store.storage.listing import FAN_DIGITS, oddities
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def directory_problems(
-    directory: ArtifactDirectory, store: ArtifactStore | None = None
+    directory: ArtifactDirectory, store: ArtifactStore
 ) -> Iterator[Problem]:
     """Check every artifact file of one moment, and what only looks like one.
 
@@ -33,10 +34,6 @@ def directory_problems(
     store
         Tells what is there at one moment.
     """
-    if store is None:
-        from zsm_store.registry.directory_store import DirectoryStore  # noqa: PLC0415
-
-        store = DirectoryStore(directory.path, directory.lock_timeout_s)
     before = list(oddities(directory.path))
     found = snapshot(store, partial(_checked, directory))
     # Half of what a writer does can look odd: what is odd for a moment only, is not.
@@ -58,6 +55,8 @@ def _checked(
     try:
         found = directory.read_changed(schema_hash, None, limit=MAX_BYTES, listed=True)
     except StorageError as error:
+        if error.errno in EXHAUSTED:
+            raise
         message = f"unreadable: {error.strerror}"
         problem = Problem(path=path, code="ZSM004", message=message)
         return Seen((problem,), is_exact=False)

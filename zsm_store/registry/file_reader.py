@@ -13,6 +13,7 @@ from zsm_store.errors import (
     StorageError,
 )
 from zsm_store.registry.decoded_cache import Decoded, DecodedCache
+from zsm_store.registry.store import EXHAUSTED
 from zsm_store.storage.freshness import Reading
 from zsm_store.storage.patience import PASSING
 
@@ -136,7 +137,11 @@ class FileReader:
             version, entry = self._read_whole(
                 schema_hash, artifact_json.decode_index_entry, None, listed=True
             )
-        except (ArtifactNotFoundError, StorageError) as error:
+        except ArtifactNotFoundError as error:
+            return schema_hash, None, error
+        except StorageError as error:
+            if error.errno in EXHAUSTED:
+                raise
             return schema_hash, None, error
         if entry is None:
             raise AssertionError

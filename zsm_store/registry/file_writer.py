@@ -213,15 +213,15 @@ class FileWriter:
     ) -> None:
         """Keep what is about to be replaced, unless it is the same."""
         try:
-            current = directory.read(schema_hash, limit=len(but_not))
+            found = directory.read_changed(schema_hash, None, limit=len(but_not))
         except StorageError as error:
             if error.errno in _NO_FILE:
                 return
             raise
-        if current is None or current == but_not:
+        if found is None or found[1] == but_not:
             return
-        staging_dir = directory.private.staging_dir
-        self._history.keep(directory.locate(schema_hash), schema_hash, staging_dir)
+        current = directory.place(schema_hash, found[0])
+        self._history.keep(current, schema_hash, directory.private.make())
 
     def _prune(self, schema_hash: str, count: int) -> None:
         # Not before there is one more: a save that fails must not cost a version.

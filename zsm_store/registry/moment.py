@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from zsm_store.errors import ArtifactNotFoundError, FormatError, StorageError
-from zsm_store.registry.store import MAY_NOT_WRITE
+from zsm_store.errors import FormatError, StorageError
+from zsm_store.registry.store import EXHAUSTED, MAY_NOT_WRITE
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable
 
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.store import ArtifactStore, Listing
@@ -82,6 +82,8 @@ def read_artifact(
     try:
         artifact = store.load_version(schema_hash, version)
     except StorageError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return Seen(str(error), is_exact=False)
     if artifact is not None:
         return Seen(artifact)
@@ -94,6 +96,19 @@ def read_artifact(
     return None
 
 
+class _Doubt(NamedTuple):
+    """Why an artifact has to be read again: its version may not tell a change."""
+
+    since: float
+    """When it had been listed in this version, on the monotonic clock. More than a tick
+    of the file system's clock later every change leads to another one. Never, if it is
+    unreadable."""
+    read_at: float
+
+
+_NO_DOUBT = _Doubt(math.inf, math.inf)
+
+
 class _Gathering(Generic[T]):
     """What was read so far, and of which versions."""
 
@@ -104,9 +119,7 @@ class _Gathering(Generic[T]):
         self._versions: dict[str, Hashable] = {}
         """As they were listed before they were read."""
         self._values: dict[str, T] = {}
-        self._doubts: dict[str, float] = {}
-        """What has to be read again, because its version may not tell a change; and
-        since when, on the monotonic clock, it has been listed in this version."""
+        self._doubts: dict[str, _Doubt] = {}
         self._last_count = math.inf
         self.is_shrinking = True
         """Whether the last pass read much less than the one before."""
@@ -126,6 +139,7 @@ class _Gathering(Generic[T]):
         """
         begun_at = time.monotonic()
         listing = self._listing = self._store.entries(self._listing)
+        listed_at = time.monotonic()
         for key in self._versions.keys() - listing.keys():
             self._forget(key)
         changed = {
@@ -133,23 +147,29 @@ class _Gathering(Generic[T]):
             for key, version in listing.items()
             if self._versions.get(key) != version
         }
+        for key, doubt in list(self._doubts.items()):
+            # Read so late that another listing of the same version was all it took.
+            is_over = doubt.read_at >= doubt.since + self._store.granularity_s
+            if is_over or key in changed:
+                del self._doubts[key]
         wanted = changed | self._doubts.keys()
         recent = set() if is_locked else self._store.unsettled(listing, wanted)
         is_complete = True
         for key in sorted(wanted):
+            read_at = time.monotonic()
             seen = self._read(key, listing[key])
             if seen is None:
                 self._forget(key)
                 is_complete = False
                 continue
-            is_known = key not in changed
-            since = self._doubts.pop(key, math.inf) if is_known else math.inf
+            since = self._doubts.pop(key, _NO_DOUBT).since
             is_over = begun_at >= since + self._store.granularity_s
             if not seen.is_exact or (key in recent and not is_over):
                 # Read before the listing and after it, the same both times: so it was
                 # that in between, but for what was undone in time, twice.
-                is_complete &= is_known and self._values[key] == seen.value
-                self._doubts[key] = min(since, begun_at) if seen.is_exact else math.inf
+                is_complete &= key not in changed and self._values[key] == seen.value
+                since = min(since, listed_at) if seen.is_exact else math.inf
+                self._doubts[key] = _Doubt(since, read_at)
             self._versions[key], self._values[key] = listing[key], seen.value
         self.is_shrinking = 2 * len(wanted) <= self._last_count
         self._last_count = len(wanted)
@@ -163,35 +183,6 @@ class _Gathering(Generic[T]):
         self._versions.pop(schema_hash, None)
         self._values.pop(schema_hash, None)
         self._doubts.pop(schema_hash, None)
-
-
-def at_one_moment(
-    store: ArtifactStore, read: Callable[[Mapping[str, Hashable]], T]
-) -> T:
-    """Call `read` with the entries until nothing changed meanwhile.
-
-    If all versions are the same before and after, they all held at the moment in
-    between: nobody had to wait. A store that never comes to rest is locked for the
-    last try; a reader who may not lock it has to try on.
-
-    Raises
-    ------
-    StorageError
-        The store cannot be read, or it can neither be locked nor comes to rest.
-    """
-    with ExitStack() as cleanup:
-        for tries in range(_PATIENT_PASSES):
-            if tries == _FREE_PASSES and _locks(store, cleanup):
-                return read(store.entries())
-            before = store.entries()
-            try:
-                result = read(before)
-            except ArtifactNotFoundError:  # deleted meanwhile
-                continue
-            if store.entries() == before:
-                return result
-    busy = OSError(errno.EBUSY, "it changes faster than it can be read; try again")
-    raise StorageError.of("read", store.location, busy)
 
 
 def _locks(store: ArtifactStore, cleanup: ExitStack) -> bool:

@@ -24,6 +24,7 @@ from zsm_store.registry.forks import follow_forks
 from zsm_store.registry.refs import resolve_ref
 from zsm_store.registry.settings import MOST_KEPT, Layout
 from zsm_store.registry.site import RegistrySite
+from zsm_store.registry.store import EXHAUSTED
 from zsm_store.registry.warmth import Warmth
 from zsm_store.storage.lock import DEFAULT_TIMEOUT_S, LockStrategy
 
@@ -364,7 +365,7 @@ class SchemaRegistry:
 
         return versions(self._store, self._resolve_ever(ref))
 
-    def restore(self, ref: str, digest: str) -> str:
+    def restore(self, ref: str, digest: str, *, if_match: str | None = None) -> str:
         """Save an earlier version again; what it replaces is kept as ever.
 
         Parameters
@@ -373,6 +374,8 @@ class SchemaRegistry:
             As in `history`.
         digest
             Of the version, or the start of it, as `history` returns it.
+        if_match
+            As in `save`: the digest of the version that is served.
 
         Returns
         -------
@@ -383,7 +386,7 @@ class SchemaRegistry:
         ------
         ArtifactNotFoundError, AmbiguousRefError
             No version of it has this digest, or several have.
-        RegistryLockedError, StorageError
+        ConflictError, RegistryLockedError, StorageError
             As in `save`.
         """
         from zsm_store.registry.versions import find_version  # noqa: PLC0415
@@ -391,7 +394,7 @@ class SchemaRegistry:
         version = find_version(self._store, self._resolve_ever(ref), digest)
         if version.artifact is None:
             raise AssertionError
-        return self.save(version.artifact)
+        return self.save(version.artifact, if_match=if_match)
 
     def get_nearest(self, fingerprint: SchemaFingerprint) -> NearestArtifact | None:
         """Return the nearest artifact, or None in an empty registry."""
@@ -472,6 +475,8 @@ class SchemaRegistry:
             except FormatError as error:
                 logger.warning("skipped: %s", error)
             except StorageError as error:
+                if error.errno in EXHAUSTED:
+                    raise
                 self._store.entries()  # raises where more than this one is unreadable
                 logger.warning("skipped: %s", error)
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 MAY_NOT_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 """Why somebody may not lock a registry: who only reads need not."""
 
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What this process or host has run out of: no fault of the file that met it, so no
+reason to answer without it."""
+
 
 class Listing(dict[str, "Hashable"]):
     """Version of each artifact by hash, in no order."""

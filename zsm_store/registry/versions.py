@@ -15,6 +15,7 @@ from zsm_store.errors import (
     StorageError,
 )
 from zsm_store.registry.refs import MIN_PREFIX
+from zsm_store.registry.store import EXHAUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,7 +142,11 @@ def _served(store: ArtifactStore, schema_hash: str) -> Version | None:
         artifact, digest = store.load_with_digest(schema_hash)
     except ArtifactNotFoundError:
         return None
-    except (FormatError, StorageError) as error:
+    except FormatError as error:
+        problem = str(error)
+    except StorageError as error:
+        if error.errno in EXHAUSTED:
+            raise
         problem = str(error)
     return Version(
         schema_hash=schema_hash,

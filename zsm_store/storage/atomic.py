@@ -79,14 +79,14 @@ def sync_directory(directory: Path) -> None:
     """
     with _refused("sync", directory):
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some file systems have no such call for directories and need none.
-        if error.errno not in _NO_DIRECTORY_SYNC:
-            raise StorageError.of("sync", directory, error) from error
-    finally:
-        os.close(fd)
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            # Some file systems have no such call for directories and need none.
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise
+        finally:
+            os.close(fd)
 
 
 def make_directory(directory: Path) -> None:

@@ -201,10 +201,17 @@ class ArtifactDirectory:
         except OSError:  # a network drive may need a moment
             return None
 
+    def place(self, schema_hash: str, version: FileVersion) -> Path:
+        """Return the path of a file that had this version."""
+        *_, in_folder = version
+        return Path(self._path(schema_hash, in_folder=in_folder))
+
     def locate(self, schema_hash: str) -> Path:
         """Return the path that `read` reads, or would read."""
         preferred, other = self._paths(schema_hash)
-        return other if other.exists() and not preferred.exists() else preferred
+        # Not Path.exists: what cannot be looked at is no reason to fail here.
+        is_there = os.path.exists
+        return other if is_there(other) and not is_there(preferred) else preferred
 
     @contextmanager
     def staged(
@@ -264,8 +271,12 @@ class ArtifactDirectory:
 
     def anchor(self) -> None:
         """Make the directory itself survive a power cut, whoever created it."""
-        with suppress(StorageError):  # a parent that others own may be closed to us
+        try:
             sync_directory(self.path.absolute().parent)
+        except StorageError as error:
+            # A parent that others own may be closed to us.
+            if error.errno not in (errno.EACCES, errno.EPERM):
+                raise
 
     @contextmanager
     def locked(self, strategy: LockStrategy | None = None) -> Iterator[Lock]:
@@ -386,8 +397,10 @@ class ArtifactDirectory:
         Otherwise every lookup would have to look at 256 folders.
         """
         if path.parent != self.path:
-            with suppress(OSError):
+            try:
                 os.utime(self.path)
+            except OSError as error:
+                raise StorageError.of("mark as changed", self.path, error) from error
 
     def _sweep_once(self, staging: Path) -> None:
         if not self._swept:

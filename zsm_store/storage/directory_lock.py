@@ -69,10 +69,12 @@ class DirectoryLock:
         _held.discard(self)
         fd, self._fd = self._fd, None
         if fd is not None:
-            # Closing alone would not do while a child of a fork has it open, too.
-            with suppress(OSError):
-                filelock.unlock_descriptor(fd)
-            os.close(fd)
+            try:
+                # Closing alone would not do while a child of a fork has it open, too.
+                with suppress(OSError):
+                    filelock.unlock_descriptor(fd)
+            finally:
+                os.close(fd)
 
     def is_lost(self) -> bool:
         """Whether another directory lies there by now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zsm_store.errors import StorageError
@@ -30,9 +31,10 @@ class FileSource:
         self._fd = -1
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            status = os.fstat(self._fd)
         except OSError as error:
+            self.close()
             raise StorageError.of("open", path, error) from error
-        status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             self.close()
             refused = OSError(errno.EISDIR, "not a regular file")
@@ -70,7 +72,8 @@ class FileSource:
         """Close the file; reading is an error from then on."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            with suppress(OSError):  # nothing was written that could be lost
+                os.close(fd)
 
     def __del__(self) -> None:
         self.close()

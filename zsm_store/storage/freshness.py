@@ -46,14 +46,14 @@ def directory_state(path: Path) -> DirectoryState | None:
         # Not os.stat: on NFS that answers from a cache for up to 50 seconds, while an
         # open asks the server.
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageError.of("list", path, error) from error
-    try:
-        status = os.fstat(fd)
-    finally:
-        os.close(fd)
     return DirectoryState(
         status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+
+_LOOK_S = 1.0
 
 
 class GroupCommit(Generic[T]):
@@ -41,19 +44,21 @@ class GroupCommit(Generic[T]):
             have done and has not, because it was interrupted, is left undone.
         """
         turn = _Turn(work)
-        with self._lock:
-            if self._is_busy:
-                self._waiting.append(turn)
-            else:
-                self._is_busy = turn.leads = True
-        if not turn.leads:
-            try:
-                turn.comes.wait()
-            except BaseException:
-                self._withdraw(turn)
-                raise
-        if turn.leads:
-            self._lead(turn)
+        try:
+            with self._lock:
+                if self._is_busy:
+                    self._waiting.append(turn)
+                else:
+                    self._is_busy = turn.leads = True
+            # Now and then: who interrupts a thread that wakes others may keep one of
+            # them from hearing it.
+            while not turn.leads and not turn.is_over:
+                turn.comes.acquire(timeout=_LOOK_S)
+            if turn.leads:
+                self._lead(turn)
+        except BaseException:
+            self._withdraw(turn)
+            raise
 
     def after_fork(self) -> None:
         """Forget, in the child of a fork, the threads of the parent."""
@@ -62,33 +67,50 @@ class GroupCommit(Generic[T]):
         self._is_busy = False
 
     def _lead(self, own: _Turn[T]) -> None:
-        with self._lock:
-            turns = [own, *self._waiting]
-            self._waiting = []
+        turns = [own]
         try:
+            with self._lock:
+                turns += [turn for turn in self._waiting if turn is not own]
+                self._waiting = []
             self._commit([work for turn in turns for work in turn.work])
         finally:
-            for turn in turns:
-                turn.comes.set()
-            self._pass_on()
+            try:
+                _end(turns)
+            except BaseException:  # Ctrl-C; nobody presses it twice at once
+                _end(turns)
+                raise
+            self._pass_on(own)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, own: _Turn[T]) -> None:
         """Let the next one lead, if anybody waits."""
         with self._lock:
+            if not own.leads:
+                return
+            # In an order that can be interrupted anywhere and begun anew: to pass it on
+            # twice makes two groups, to do it never would make none.
+            while self._waiting and self._waiting[0].is_over:
+                del self._waiting[0]
             if self._waiting:
-                turn = self._waiting.pop(0)
+                turn = self._waiting[0]
                 turn.leads = True
-                turn.comes.set()
+                turn.wake()
+                del self._waiting[0]
             else:
                 self._is_busy = False
+            own.leads = False
 
     def _withdraw(self, turn: _Turn[T]) -> None:
         """Leave before one's turn has come, or as it comes."""
         with self._lock:
             if turn in self._waiting:
                 self._waiting.remove(turn)
-        if turn.leads:
-            self._pass_on()
+        self._pass_on(turn)
+
+
+def _end(turns: Sequence[_Turn[T]]) -> None:
+    for turn in turns:
+        turn.is_over = True
+        turn.wake()
 
 
 class _Turn(Generic[T]):
@@ -97,4 +119,13 @@ class _Turn(Generic[T]):
     def __init__(self, work: Sequence[T]) -> None:
         self.work = work
         self.leads = False
-        self.comes = threading.Event()
+        self.is_over = False
+        # Not an Event: that is written in Python, and Ctrl-C in the middle of it can
+        # leave it locked for ever.
+        self.comes = threading.Lock()
+        self.comes.acquire()
+
+    def wake(self) -> None:
+        """Make the thread look what has become of its turn."""
+        with suppress(RuntimeError):  # it is awake
+            self.comes.release()

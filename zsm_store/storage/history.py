@@ -123,10 +123,13 @@ class History:
         StorageError
             It cannot be read, or is gone by now.
         """
-        try:
-            return read_regular(kept.path, limit)
-        except OSError as error:
-            raise StorageError.of("read", kept.path, error) from error
+        patience = Patience(SHARED_S)
+        while True:
+            try:
+                return read_regular(kept.path, limit)
+            except OSError as error:
+                if error.errno not in PASSING or not patience.wait():
+                    raise StorageError.of("read", kept.path, error) from error
 
     def _folder(self, schema_hash: str) -> Path:
         folder = self.path / schema_hash
@@ -136,9 +139,13 @@ class History:
 
 
 def _refuse_link(path: Path) -> None:
-    if path.is_symlink():
-        message = "a symbolic link, which a registry does not follow"
-        raise StorageError.of("use", path, OSError(errno.ELOOP, message))
+    try:
+        if not path.is_symlink():
+            return
+    except OSError as error:
+        raise StorageError.of("use", path, error) from error
+    message = "a symbolic link, which a registry does not follow"
+    raise StorageError.of("use", path, OSError(errno.ELOOP, message))
 
 
 def _names(folder: Path, pattern: re.Pattern[str]) -> list[str]:

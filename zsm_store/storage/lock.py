@@ -124,7 +124,10 @@ def write_lock(
     try:
         yield lock
     finally:
-        lock.release()
+        try:
+            lock.release()
+        except OSError as error:
+            raise StorageError.of("unlock", lock.path, error) from error
 
 
 def _lock(private: PrivateDirectory, strategy: LockStrategy) -> Lock:

@@ -97,11 +97,11 @@ class MarkerLock:
         if pid != os.getpid():
             return
         self._released.set()
-        if self._beats is not None:
-            self._beats.join()
-        with suppress(OSError):  # others will take it over, then
-            if self._is_ours():
-                self._path.unlink()
+        try:
+            if self._beats is not None:
+                self._beats.join()
+        finally:
+            self._remove()
 
     def is_lost(self) -> bool:
         """Whether somebody took it over, or removed it.
@@ -121,6 +121,23 @@ class MarkerLock:
         content = _read(self._path)
         owner = None if content is None else marker_owner(content)
         return None if owner is None else str(owner)
+
+    def _remove(self) -> None:
+        """Remove the marker: a living process is not taken for dead for `SILENCE_S`."""
+        for wait_s in (*_RETRY_S, None):
+            try:
+                if self._is_ours():
+                    self._path.unlink()
+            except OSError:
+                if wait_s is not None:
+                    time.sleep(wait_s)
+                    continue
+            except BaseException:  # Ctrl-C; nobody presses it twice at once
+                with suppress(OSError):
+                    if self._is_ours():
+                        self._path.unlink()
+                raise
+            return
 
     def _is_ours(self) -> bool:
         # A drive may hide a file, or show half of a beat, for a moment.
@@ -201,7 +218,7 @@ def _create(path: Path, content: bytes) -> None:
             os.write(fd, content)
         finally:
             os.close(fd)
-    except OSError:
+    except BaseException:  # Ctrl-C must not lock others out, either
         with suppress(OSError):
             path.unlink()
         raise

@@ -30,11 +30,18 @@ def open_regular(path: str | Path) -> tuple[int, os.stat_result]:
             message = "a symbolic link, which a registry does not follow"
             raise OSError(errno.ELOOP, message) from None
         raise
+    try:
+        return fd, _regular_status(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _regular_status(fd: int) -> os.stat_result:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
         raise OSError(errno.EINVAL, "not a regular file")
-    return fd, status
+    return status
 
 
 def read_open(fd: int, size: int, limit: int) -> bytes:
