@@ -17,12 +17,11 @@ from tests import strategies as zst
 from zsm_store.codec import artifact_json, bincode
 from zsm_store.codec.bincode import BincodeReader
 from zsm_store.codec.bundle import (
-    HEADER_BYTES,
-    MAGIC,
     Bundle,
     MemorySource,
     encode_bundle,
 )
+from zsm_store.codec.bundle_body import HEADER_BYTES, MAGIC
 from zsm_store.codec.bundle_entry import decode_entry, encode_entry
 from zsm_store.codec.bundle_trailer import FOOTER_BYTES, encode_trailer
 from zsm_store.codec.strict_json import parse_object
