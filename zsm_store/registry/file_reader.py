@@ -15,7 +15,8 @@ from zsm_store.errors import (
 from zsm_store.registry.decoded_cache import Decoded, DecodedCache
 from zsm_store.registry.store import EXHAUSTED
 from zsm_store.storage.freshness import Reading
-from zsm_store.storage.patience import PASSING
+from zsm_store.storage.patience import PASSING, Patience
+from zsm_store.storage.work_tree import GIT_S, WorkTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -164,21 +165,34 @@ class FileReader:
             the file is damaged.
         """
         directory = self._site.open()
-        for wait_s in (*_RETRY_S, None):
+        short_waits = list(_RETRY_S)
+        patience: Patience | None = None
+        is_calm = False
+        while True:
             found = directory.read_changed(
                 schema_hash, known, limit=MAX_BYTES, listed=listed
             )
-            if found is None:
+            error: ArtifactFormatError | None = None
+            if found is not None:
+                version, data = found
+                if data is None:
+                    return version, None
+                try:
+                    return version, decode(data, schema_hash)
+                except ArtifactFormatError as damage:
+                    damage.source = directory.locate(schema_hash)
+                    error = damage
+            # What was read while git may have been at it counts for nothing.
+            if is_calm and error is None:
                 raise ArtifactNotFoundError(schema_hash)
-            version, data = found
-            if data is None:
-                return version, None
-            try:
-                return version, decode(data, schema_hash)
-            except ArtifactFormatError as error:
-                error.source = directory.locate(schema_hash)
-                # Whoever writes in place, like git, shows half a file for a moment.
-                if wait_s is None:
-                    return version, error
-            time.sleep(wait_s)
-        raise AssertionError
+            if is_calm and not short_waits and found is not None and error is not None:
+                return found[0], error
+            tree = WorkTree.around(self._site.path)
+            if tree is not None and tree.is_busy:
+                patience = patience or Patience(GIT_S)
+                is_calm = not patience.wait()
+            else:
+                is_calm = True
+                # Whoever writes in place shows half a file for a moment.
+                if error is not None and short_waits:
+                    time.sleep(short_waits.pop(0))
