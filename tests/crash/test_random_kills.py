@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash.random_kills import Outcome, Round
+from tests.crash.random_kills import Outcome, Round, shorten_silence
 from tests.powercut.judge import Progress, judge
 from tests.powercut.steps import PLANS, STEPS
 from tests.processes import running
+from zsm_store.storage import marker_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,13 @@ _ROUNDS = math.ceil(KILLS / len(_WRITERS) / len(PLANS))
 _TIMEOUT_S = 60 + KILLS
 _LIFE_S = 0.06
 """Longest life of a victim: some ten steps, so that most come through all stages."""
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marker_lock, "SILENCE_S", marker_lock.SILENCE_S)
+    monkeypatch.setattr(marker_lock, "_BEAT_S", marker_lock._BEAT_S)
+    shorten_silence()
 
 
 @pytest.fixture
