@@ -89,7 +89,7 @@ class FileReader:
         is no artifact.
         """
         directory = self._site.open()
-        directory.refresh()
+        directory.refresh(schema_hash)
         if directory.is_local:
             try:
                 return self.load(schema_hash)[1].digest

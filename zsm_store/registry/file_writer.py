@@ -52,6 +52,8 @@ class _Change:
     if_match: str | None
     if_absent: bool
     staging: Path | None = None
+    is_begun: bool = False
+    """Maybe visible: whoever was about to publish it may have been interrupted."""
     published: Saved | None = None
     """Visible, but it may not survive a power cut yet."""
     outcome: Saved | ZsmError | None = None
@@ -196,9 +198,15 @@ class FileWriter:
             return
         key = change.schema_hash
         try:
+            if change.is_begun and self._reader.digest_now(key) == change.digest:
+                # By a thread that was interrupted before it could say so. Its own
+                # digest would not be the one that `if_match` wants.
+                change.published = Saved(change.digest, directory.version(key))
+                return
             self._check(key, if_match=change.if_match, if_absent=change.if_absent)
             if settings.keep:
                 self._keep(directory, key, but_not=change.data)
+            change.is_begun = True
             directory.publish(change.staging, key, change.data)
         except ZsmError as error:
             change.outcome = error

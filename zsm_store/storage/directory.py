@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from zsm_store.errors import StorageError
 from zsm_store.storage.atomic import make_directory, publish, staged, sync_directory
 from zsm_store.storage.file_system import is_local
-from zsm_store.storage.freshness import directory_state
 from zsm_store.storage.listing import FAN_DIGITS, file_version, list_artifacts
 from zsm_store.storage.lock import DEFAULT_TIMEOUT_S, LockStrategy, write_lock
 from zsm_store.storage.patience import (
@@ -143,14 +142,17 @@ class ArtifactDirectory:
                     raise refused
                 return None
 
-    def refresh(self) -> None:
-        """Make a network drive's client look at the directory itself.
+    def refresh(self, schema_hash: str) -> None:
+        """Make a network drive's client look at the names of an artifact itself.
 
-        It remembers names that did not exist for up to half a minute.
+        It remembers for up to half a minute that a name did not exist (NFS), and for a
+        second what a name meant that another host has replaced (GlusterFS). Only a
+        listing tells it: to open the directory does not.
         """
         if not self.is_local:
-            with suppress(StorageError):
-                directory_state(self.path)
+            for path in self._paths(schema_hash):
+                with suppress(OSError):
+                    os.listdir(path.parent)  # noqa: PTH208  # nobody looks at it
 
     def _check_lock(self, strategy: LockStrategy) -> None:
         """Refuse a lock that does not reach all writers, wherever this lies by now."""

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from zsm_store.errors import StorageError
+from zsm_store.storage.patience import SHARED_S
 from zsm_store.storage.process_identity import ProcessIdentity
 from zsm_store.storage.regular_file import open_regular, read_open
 
@@ -46,6 +47,8 @@ _BEAT_S = 4.0
 _LONGEST_GAP_S = 1.0
 MARKER_BYTES = 4096
 _GONE = frozenset({errno.ENOENT, errno.ESTALE, errno.ENOTDIR})
+_TAKEN = frozenset({errno.EEXIST, errno.EPERM})
+"""What is said where the file exists. EPERM: sshfs, of one just created elsewhere."""
 _LEVELS = 8
 _RETRY_S = (0.002, 0.01, 0.05)
 
@@ -78,10 +81,16 @@ class MarkerLock:
         """
         try:
             _create(self._path, self._content(0))
-        except FileExistsError:
+        except (FileExistsError, PermissionError) as error:
+            if error.errno not in _TAKEN:
+                raise
             content = _read(self._path)
             if content is not None:
                 self._judge(content, waiting)
+            elif error.errno == errno.EPERM:
+                waiting.look(b"", _LONGEST_GAP_S)
+                if waiting.unchanged_s > SHARED_S:
+                    raise
             return False
         except FileNotFoundError:
             self._private.make()
@@ -197,7 +206,9 @@ class MarkerLock:
         claim = self._private.staging_dir / f"{MARKER_NAME}.{name}.{level}"
         try:
             _create(claim, self._content(0))
-        except FileExistsError:
+        except (FileExistsError, PermissionError) as error:
+            if error.errno not in _TAKEN:
+                raise
             found = _read(claim)
             return (None if found is None else marker_owner(found)) or _UNKNOWN
         if _token(_read(self._path) or b"") == _token(content):
