@@ -63,7 +63,7 @@ _TABLE: tuple[tuple[frozenset[str], tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 "what other hosts save, and that they release the lock, may be seen up "
-                "to 21 s late",
+                "to 21 s late, and a bundle may mix two moments of what they wrote",
                 "mount it with -o dir_cache=no,attr_timeout=0,entry_timeout=0,"
                 "negative_timeout=0",
             ),
