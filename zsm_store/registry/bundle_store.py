@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import threading
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from zsm_store.codec import artifact_json
@@ -25,7 +24,6 @@ from zsm_store.storage.file_source import FileSource
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from zsm_store.model.artifact import ModelArtifact
@@ -133,9 +131,9 @@ class BundleStore:
         """Refuse: a bundle is read-only."""
         raise self._read_only()
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Nothing to do: a bundle is replaced as a whole."""
-        return nullcontext()
+    def locked(self) -> NoReturn:
+        """Refuse: nothing keeps others from replacing a bundle."""
+        raise self._read_only()
 
     def verify(self) -> Iterator[Problem]:
         """Decode everything and check hashes and digests."""

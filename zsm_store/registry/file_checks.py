@@ -64,13 +64,24 @@ def _checked(
         return Seen((), is_exact=False)
     if found[0] != version or found[1] is None:
         return None
-    problems = tuple(_file_problems(found[1], schema_hash, path))
+    problems = tuple(content_problems(found[1], schema_hash, path))
     # Whoever writes in place, like git, shows half a file for a moment.
     is_exact = all(problem.severity is not Severity.ERROR for problem in problems)
     return Seen(problems, is_exact)
 
 
-def _file_problems(data: bytes, schema_hash: str, path: str) -> Iterator[Problem]:
+def content_problems(data: bytes, schema_hash: str, path: str) -> Iterator[Problem]:
+    """Check the bytes of one artifact file.
+
+    Parameters
+    ----------
+    data
+        The bytes, wherever they come from.
+    schema_hash
+        The hash that the file is named by.
+    path
+        The file, for the report.
+    """
     try:
         artifact = artifact_json.decode(data, schema_hash)
     except ArtifactFormatError as error:

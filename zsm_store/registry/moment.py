@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 _FREE_PASSES = 3
 _PATIENT_PASSES = 100
-_LOCKED_PASSES = 100
-"""Under the lock only other programs can disturb, and whoever replaces a bundle."""
+_LOCKED_PASSES = 10
+"""Under the lock only programs other than this package can disturb."""
 
 
 class Seen(NamedTuple, Generic[T]):
