@@ -13,8 +13,8 @@ import pytest
 
 from tests.processes import read_only, run_as_nobody
 from zsm_store.errors import StorageError
+from zsm_store.storage import artifact_files, patience
 from zsm_store.storage import directory as module
-from zsm_store.storage import patience
 from zsm_store.storage.directory import ArtifactDirectory
 from zsm_store.storage.listing import file_version, oddities
 from zsm_store.storage.private import STALE_STAGING_S
@@ -370,7 +370,7 @@ def test_passing_error_of_a_network_drive_is_retried_but_not_for_ever(
 ) -> None:
     put(directory, A, b"x")
     left = failures
-    real = module.open_regular
+    real = artifact_files.open_regular
 
     def open_regular(path: str) -> tuple[int, os.stat_result]:
         nonlocal left
@@ -379,7 +379,7 @@ def test_passing_error_of_a_network_drive_is_retried_but_not_for_ever(
             raise OSError(number, os.strerror(number))
         return real(path)
 
-    monkeypatch.setattr(module, "open_regular", open_regular)
+    monkeypatch.setattr(artifact_files, "open_regular", open_regular)
     monkeypatch.setattr(patience.time, "sleep", lambda _: None)
     if failures < 1000:
         assert directory.read(A, limit=LIMIT) == b"x"

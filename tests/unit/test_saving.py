@@ -24,8 +24,8 @@ from zsm_store import (
 )
 from zsm_store.registry import file_writer
 from zsm_store.registry.site import RegistrySite
+from zsm_store.storage import artifact_files, patience
 from zsm_store.storage import directory as directory_module
-from zsm_store.storage import patience
 from zsm_store.storage.directory import ArtifactDirectory
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def test_default_acl_of_a_shared_registry_is_inherited(tmp_path: Path) -> None:
 def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every file system for a network drive's."""
     monkeypatch.setattr(ArtifactDirectory, "is_local", False)
-    monkeypatch.setattr(directory_module, "is_local", lambda _: False)
+    monkeypatch.setattr(artifact_files, "is_local", lambda _: False)
 
 
 def refuse_renames(
@@ -278,7 +278,7 @@ def test_file_that_a_drive_hides_while_it_is_replaced_is_waited_for(
 ) -> None:
     registry = SchemaRegistry.init(tmp_path / "r")
     registry.save(trained())
-    left, real = 3, directory_module.open_regular
+    left, real = 3, artifact_files.open_regular
 
     def open_regular(path: str) -> tuple[int, os.stat_result]:
         nonlocal left
@@ -287,7 +287,7 @@ def test_file_that_a_drive_hides_while_it_is_replaced_is_waited_for(
             raise FileNotFoundError(errno.ENOENT, "hidden")
         return real(path)
 
-    monkeypatch.setattr(directory_module, "open_regular", open_regular)
+    monkeypatch.setattr(artifact_files, "open_regular", open_regular)
     assert registry.get(trained().schema_hash) == trained()
     assert left == 0
     assert registry.get_exact(numbered(1).fingerprint) is None
