@@ -260,3 +260,11 @@ class StorageError(ZsmError, OSError):
 
 class ReadOnlyRegistryError(StorageError):
     """A change was asked of a registry that cannot be changed, such as a bundle."""
+
+
+class GitError(ZsmError):
+    """git refuses something, or is not installed; the message has what git said."""
+
+
+class NotInGitError(GitError):
+    """A path is in no work tree of git."""

@@ -101,6 +101,7 @@ def test_every_key_of_every_json_document_is_described(files, zsm) -> None:
         ["inspect", "all.zsm"],
         ["unpack", "all.zsm"],
         ["verify"],
+        ["verify", "registry.json"],
         ["verify", "--fix"],
         ["verify", "--fix", "--dry-run"],
         ["doctor"],

@@ -20,6 +20,8 @@ CASES: list[tuple[errors.ZsmError, int]] = [
     (errors.TableError("x"), 4),
     (errors.InvalidArtifactError("x"), 4),
     (errors.ConflictError("x", None, None), 5),
+    (errors.NotInGitError("x"), 3),
+    (errors.GitError("x"), 6),
     (errors.RegistryLockedError("x", 1.0), 6),
     (errors.StorageError(errno.EIO, "x", "y"), 6),
     (errors.StorageError(errno.ENOSPC, "x", "y"), 6),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.conftest import _zsm  # noqa: F401  # a fixture
 from tests.examples import BRP, trained
 from tests.git.scene import Scene, repository, settings
 

@@ -32,6 +32,8 @@ ERRORS = [
     zsm_store.RegistryLockedError("/r/.zsm/lock", 1.5),
     zsm_store.StorageError.of("read", "/r/x.json", PermissionError(13, "denied")),
     zsm_store.StorageError.of("read", "/r/x.json", OSError("no number")),
+    zsm_store.GitError("git ls-files: index file corrupt"),
+    zsm_store.NotInGitError("not in a git work tree: '/r'"),
     zsm_store.ReadOnlyRegistryError(30, "a bundle is read-only", "/r.zsm"),
 ]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING
 
 from zsm_store.cli.artifact_list import utc
+from zsm_store.cli.fact_text import share_of_odds
 from zsm_store.cli.fingerprint_view import address_lines
 from zsm_store.cli.printable import counted, display_width, fitted, printable
 from zsm_store.cli.terminal import (
@@ -67,7 +67,7 @@ def _header(artifact: ModelArtifact, digest: str) -> Iterator[Line]:
     yield f"trained     {utc(artifact.trained_on)} UTC, {iterations}"
     sample = counted(fingerprint.record_count, "record")
     yield f"sample      {sample}, {utc(fingerprint.created_at)} UTC"
-    share = _share(params.log_prior_odds)
+    share = share_of_odds(params.log_prior_odds)
     odds = f"{params.log_prior_odds:.4g}"
     yield f"prior       log odds {odds}: {share:.3g} of the pairs match"
     yield (
@@ -78,12 +78,6 @@ def _header(artifact: ModelArtifact, digest: str) -> Iterator[Line]:
     if artifact.extra is not None:
         extra = json.dumps(dict(artifact.extra), ensure_ascii=False, sort_keys=True)
         yield f"extra       {extra}"
-
-
-def _share(log_odds: float) -> float:
-    """Return the probability of natural log odds of any size."""
-    odds = math.exp(-abs(log_odds))  # of the rarer side: it cannot overflow
-    return (odds if log_odds < 0 else 1.0) / (1 + odds)
 
 
 def _field_line(stats: FieldStats) -> Line:

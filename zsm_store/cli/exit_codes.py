@@ -10,7 +10,9 @@ from zsm_store.errors import (
     ArtifactNotFoundError,
     ConflictError,
     FormatError,
+    GitError,
     InvalidArtifactError,
+    NotInGitError,
     RegistryLockedError,
     StorageError,
     TableError,
@@ -50,6 +52,8 @@ _BY_CLASS: tuple[tuple[type[ZsmError], ExitCode], ...] = (
     (InvalidArtifactError, ExitCode.DAMAGED),
     (RegistryLockedError, ExitCode.UNREACHABLE),
     (StorageError, ExitCode.UNREACHABLE),
+    (NotInGitError, ExitCode.NOT_FOUND),
+    (GitError, ExitCode.UNREACHABLE),
 )
 
 # A file that the user named and that is not there is not found, rather than damaged or

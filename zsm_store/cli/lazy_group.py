@@ -29,7 +29,7 @@ class LazyCommand(NamedTuple):
     """Where a command is, and what a list of commands says about it."""
 
     module: str
-    """Of `zsm_store.cli`; holds the command as `<name>_command`."""
+    """Of `zsm_store.cli`; holds the command as `<name>_command`, hyphens as `_`."""
     summary: str
 
 
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self._lazy:
             return None
         module = importlib.import_module(f"zsm_store.cli.{self._lazy[cmd_name].module}")
-        found: click.Command = getattr(module, f"{cmd_name}_command")
+        found: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return found
 
     def resolve_command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -15,7 +15,7 @@ from zsm_store.cli.references import complete_ref
 from zsm_store.cli.session import Session
 from zsm_store.cli.terminal import Styled, write_lines
 from zsm_store.codec.artifact_json import DIGEST_PREFIX
-from zsm_store.errors import ConflictError, ZsmError
+from zsm_store.errors import ArtifactNotFoundError, ConflictError, ZsmError
 from zsm_store.registry.versions import version_with
 
 if TYPE_CHECKING:
@@ -50,31 +50,45 @@ def _complete_digest(
     zsm log people_q1
     zsm restore people_q1 5d41402abc4b
     zsm restore 969fb2e646c6 5d41402abc4b --if-match sha256:7b52...
+    zsm restore people_q1 --from HEAD~2
     """,
 )
 @click.argument("ref", shell_complete=complete_ref)
-@click.argument("digest", shell_complete=_complete_digest)
+@click.argument("digest", required=False, shell_complete=_complete_digest)
+@click.option(
+    "--from",
+    "revision",
+    metavar="REV",
+    help="What REF means in this revision of git, in place of DIGEST.",
+)
 @click.option(
     "--if-match", type=Digest(), help="Only if the served one has this digest."
 )
 @durability_option()
 def restore_command(
-    session: Session, ref: str, digest: str, if_match: str | None
+    session: Session,
+    ref: str,
+    digest: str | None,
+    revision: str | None,
+    if_match: str | None,
 ) -> None:
     """Save an earlier version of REF again: the one that DIGEST means.
 
-    DIGEST is one that 'zsm log' lists, or its first 6 digits or more. What is replaced
-    is kept like after every save. A deleted artifact is named by its hash, or the first
-    6 digits or more of it.
+    DIGEST is one that 'zsm log' lists, or its first 6 digits or more; with --from, the
+    version is what git has in a revision. What is replaced is kept like after every
+    save. A deleted artifact is named by its hash, or the first 6 digits or more of it.
     """
+    _check_usage(digest, revision)
     with session.open_registry() as registry:
-        versions = registry.history(ref)
-        wanted = version_with(versions, versions[0].schema_hash, digest)
-        served = versions[0] if versions[0].is_served else None
+        if digest is not None:
+            wanted, served = _kept(registry, ref, digest)
+        else:
+            wanted, served = _committed(registry, ref, revision or "")
         if if_match is not None and (served is None or served.digest != if_match):
             found = None if served is None else served.digest
             raise ConflictError(wanted.schema_hash, if_match, found)
-        if not wanted.is_served and wanted.artifact is not None:
+        is_served = served is not None and served.digest == wanted.digest
+        if not is_served:
             with working(f"saving into {registry.location}"):
                 _save(registry, wanted.artifact, served)
         location = registry.location
@@ -87,13 +101,57 @@ def restore_command(
         }
         write_json(restored)
     elif session.quiet:
-        write_lines([str(wanted.digest)])
-    elif wanted.is_served:
+        write_lines([wanted.digest])
+    elif is_served:
         write_lines(["nothing to do: this version is served"])
     else:
         write_lines([["restored ", Styled(wanted.schema_hash, bold=True)]])
         write_lines([f"digest   {wanted.digest}"])
         write_lines([f"replaced {_told(served)}"])
+
+
+class _Wanted(NamedTuple):
+    schema_hash: str
+    digest: str
+    artifact: ModelArtifact
+
+
+def _check_usage(digest: str | None, revision: str | None) -> None:
+    ctx = click.get_current_context()
+    if digest is None and revision is None:
+        raise click.UsageError("missing argument 'DIGEST', or --from", ctx)
+    if digest is not None and revision is not None:
+        raise click.UsageError("DIGEST and --from exclude each other", ctx)
+    # What an unset variable of a script gives must not mean the index.
+    if revision is not None and not revision.strip():
+        raise click.UsageError("--from needs a revision", ctx)
+
+
+def _kept(
+    registry: SchemaRegistry, ref: str, digest: str
+) -> tuple[_Wanted, Version | None]:
+    """Return the version that the registry keeps, and the one that it serves."""
+    versions = registry.history(ref)
+    found = version_with(versions, versions[0].schema_hash, digest)
+    if found.artifact is None or found.digest is None:
+        raise AssertionError
+    served = versions[0] if versions[0].is_served else None
+    return _Wanted(found.schema_hash, found.digest, found.artifact), served
+
+
+def _committed(
+    registry: SchemaRegistry, ref: str, revision: str
+) -> tuple[_Wanted, Version | None]:
+    """Return the version that a revision has, and the one that is served."""
+    from zsm_store.git.revisions import RevisionRef, artifact_at  # noqa: PLC0415  # runs git
+
+    found = artifact_at(registry.location, RevisionRef(revision, ref))
+    schema_hash = found.artifact.schema_hash
+    served = None
+    with suppress(ArtifactNotFoundError):
+        latest = registry.history(schema_hash)[0]
+        served = latest if latest.is_served else None
+    return _Wanted(schema_hash, found.digest, found.artifact), served
 
 
 def _save(

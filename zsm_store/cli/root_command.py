@@ -39,6 +39,7 @@ SECTIONS = {
     "Keep": {
         "save": LazyCommand("save_command", "Save trained parameters."),
         "show": LazyCommand("show_command", "Show one artifact."),
+        "diff": LazyCommand("diff_command", "Show what differs between two artifacts."),
         "ls": LazyCommand("ls_command", "List the artifacts."),
         "rm": LazyCommand("rm_command", "Delete artifacts."),
         "log": LazyCommand("log_command", "List the versions of one artifact."),
@@ -53,6 +54,9 @@ SECTIONS = {
         "pack": LazyCommand("bundle_commands", "Write every artifact into one bundle."),
         "unpack": LazyCommand("bundle_commands", "Save the artifacts of a bundle."),
         "inspect": LazyCommand("bundle_commands", "Show what is in a bundle."),
+    },
+    "Git": {
+        "git": LazyCommand("git_commands", "Merge and set up a registry in git."),
     },
     "Shell": {
         "completion": LazyCommand(

@@ -9,6 +9,7 @@ import click
 from zsm_store.cli.artifact_view import artifact_lines
 from zsm_store.cli.command import command
 from zsm_store.cli.json_output import write_json_text
+from zsm_store.cli.named_artifact import artifact_of_ref
 from zsm_store.cli.references import complete_ref
 from zsm_store.cli.terminal import write_lines
 from zsm_store.codec.artifact_json import encode_with_digest
@@ -22,17 +23,20 @@ if TYPE_CHECKING:
     examples="""
     zsm show people_q1
     zsm show 969fb2e646c6 --json > people_q1.json
+    zsm show HEAD~2:people_q1
     """,
 )
 @click.argument("ref", shell_complete=complete_ref)
 def show_command(session: Session, ref: str) -> None:
     """Show one artifact: REF is a hash, the first 6 digits or more of one, or a tag.
 
+    REV:REF is the artifact in a revision of git; :REF is the one in the index.
+
     m and u are the probabilities of each comparison level among matches and among
     non-matches; the weight log2(m/u), in bits, is what the level says for a match.
     """
     with session.open_registry() as registry:
-        artifact = registry.get(ref)
+        artifact = artifact_of_ref(registry, ref).artifact
     if session.quiet:
         write_lines([artifact.schema_hash])
         return

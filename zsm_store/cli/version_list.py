@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zsm_store.cli.terminal import Line
+    from zsm_store.git.history import CommittedVersion
+    from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.versions import Version
 
 _COLUMNS = (
@@ -25,6 +27,16 @@ _COLUMNS = (
     Column("EM", right=True),
     Column("tag", least=8),
     Column("trained (UTC)"),
+)
+_COMMIT_COLUMNS = (
+    Column("digest"),
+    Column("commit"),
+    Column("date (UTC)"),
+    Column("author", least=6),
+    Column("records", right=True),
+    Column("EM", right=True),
+    Column("tag", least=8),
+    Column("subject", least=8),
 )
 
 
@@ -40,19 +52,57 @@ def version_lines(versions: Sequence[Version]) -> Iterator[Line]:
 
 def version_json_row(version: Version) -> dict[str, Any]:
     """Return the facts of a version as JSON values."""
-    facts = {
+    return {
         "digest": version.digest,
         "replaced_at": _seconds(version),
-        "tag": None,
-        "record_count": None,
-        "trained_on": None,
-        "em_iterations": None,
+        **_training(version.artifact),
         "problem": version.problem or None,
     }
-    if version.artifact is not None:
-        row = artifact_json_row(version.artifact)
-        facts.update((key, row[key]) for key in row.keys() & facts.keys())
-    return facts
+
+
+def commit_lines(commits: Sequence[CommittedVersion]) -> Iterator[Line]:
+    """Lay out what commits made of an artifact as a table, a line each."""
+    digits = short_hashes(
+        it.digest.removeprefix(DIGEST_PREFIX) for it in commits if it.digest is not None
+    )
+    short = short_hashes(it.commit for it in commits)
+    rows = [_commit_row(it, digits, short[it.commit]) for it in commits]
+    return table_lines(_COMMIT_COLUMNS, rows)
+
+
+def commit_json_row(version: CommittedVersion) -> dict[str, Any]:
+    """Return the facts of a committed version as JSON values."""
+    return {
+        "commit": version.commit,
+        "authored_at": version.authored_at,
+        "author": version.author,
+        "subject": version.subject,
+        "digest": version.digest,
+        **_training(version.artifact),
+        "problem": version.problem or None,
+    }
+
+
+def _training(artifact: ModelArtifact | None) -> dict[str, Any]:
+    row = {} if artifact is None else artifact_json_row(artifact)
+    keys = ("tag", "record_count", "trained_on", "em_iterations")
+    return {key: row.get(key) for key in keys}
+
+
+def _commit_row(
+    version: CommittedVersion, digits: dict[str, str], commit: str
+) -> list[str]:
+    date, artifact = utc(version.authored_at, "%Y-%m-%d"), version.artifact
+    if artifact is None or version.digest is None:
+        what, facts = "deleted" if version.is_deletion else "damaged", ["-", "-", "-"]
+    else:
+        what = digits[version.digest.removeprefix(DIGEST_PREFIX)]
+        facts = [
+            f"{artifact.fingerprint.record_count:,}",
+            f"{artifact.em_iterations:,}",
+            artifact.tag if artifact.tag is not None else "-",
+        ]
+    return [what, commit, date, version.author, *facts, version.subject]
 
 
 def _row(version: Version, digits: dict[str, str]) -> list[str]:
