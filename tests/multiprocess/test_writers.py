@@ -244,7 +244,7 @@ def test_moment_that_never_comes_is_made_by_keeping_writers_out(
     load, loads, refused = FileReader.load, 0, 0
 
     def load_while_others_write(
-        self: FileReader, schema_hash: str, *, listed: bool = False
+        self: FileReader, schema_hash: str, **how: bool
     ) -> object:
         nonlocal loads, refused
         if self is reader:
@@ -253,7 +253,7 @@ def test_moment_that_never_comes_is_made_by_keeping_writers_out(
                 writer.save(trained(em_iterations=loads))
             except RegistryLockedError:
                 refused += 1
-        return load(self, schema_hash, listed=listed)
+        return load(self, schema_hash, **how)
 
     monkeypatch.setattr(FileReader, "load", load_while_others_write)
     [found] = registry.list_all()

@@ -427,10 +427,12 @@ def test_neighbor_that_moved_away_since_it_was_ranked_is_ranked_again() -> None:
     moved = trained(sampled(BRP, 1.0, 0))
     load = store.load_version
 
-    def load_after_it_moved(schema_hash: str, version: str) -> ModelArtifact | None:
+    def load_after_it_moved(
+        schema_hash: str, version: str, **how: bool
+    ) -> ModelArtifact | None:
         store.load_version = load  # type: ignore[method-assign]
         store.put(moved)
-        return load(schema_hash, version)
+        return load(schema_hash, version, **how)
 
     store.load_version = load_after_it_moved  # type: ignore[assignment]
     assert [one.artifact for one in registry.nearest(wanted, 2)] == [farther, moved]
@@ -442,7 +444,7 @@ def test_registry_that_never_rests_is_an_error_and_no_wrong_answer() -> None:
     store.put(trained())
     assert len(registry) == 1
 
-    store.load_version = lambda *_: None  # type: ignore[method-assign]
+    store.load_version = lambda *_, **__: None  # type: ignore[method-assign]
     with pytest.raises(StorageError, match="changes faster than it can be read"):
         registry.lookup_startup_mode(fingerprint())
 
@@ -497,10 +499,12 @@ def test_many_lookups_at_once_are_the_single_ones(
     retrained = trained(tables[3], em_iterations=77)
     load = store.load_version
 
-    def load_after_training(schema_hash: str, version: str) -> ModelArtifact | None:
+    def load_after_training(
+        schema_hash: str, version: str, **how: bool
+    ) -> ModelArtifact | None:
         store.load_version = load  # type: ignore[method-assign]
         store.put(retrained)
-        return load(schema_hash, version)
+        return load(schema_hash, version, **how)
 
     store.load_version = load_after_training  # type: ignore[assignment]
     modes = registry.lookup_many(wanted, explain=explain)

@@ -76,7 +76,13 @@ class BundleStore:
             else:
                 yield key, version, IndexEntry(artifact.fingerprint, artifact.tag)
 
-    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+    def load_version(
+        self,
+        schema_hash: str,
+        version: Hashable,
+        *,
+        hurried: bool = False,  # noqa: ARG002  # nothing is slow here
+    ) -> ModelArtifact | None:
         """Decode one entry, if the bundle has not been replaced."""
         try:
             artifact = self.load(schema_hash)

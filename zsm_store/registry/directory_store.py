@@ -80,9 +80,11 @@ class DirectoryStore:
         """Read and check one file."""
         return self.reader.load(schema_hash, listed=listed)[1].artifact
 
-    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+    def load_version(
+        self, schema_hash: str, version: Hashable, *, hurried: bool = False
+    ) -> ModelArtifact | None:
         """Read and check one file; None if it is not in this version any more."""
-        return self.reader.load_version(schema_hash, version)
+        return self.reader.load_version(schema_hash, version, hurried=hurried)
 
     def load_with_digest(self, schema_hash: str) -> tuple[ModelArtifact, str]:
         """Read and check one file."""

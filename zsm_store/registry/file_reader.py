@@ -43,7 +43,7 @@ class FileReader:
         self._decoded = DecodedCache()
 
     def load(
-        self, schema_hash: str, *, listed: bool = False
+        self, schema_hash: str, *, listed: bool = False, hurried: bool = False
     ) -> tuple[FileVersion, Decoded]:
         """Read and check one file.
 
@@ -58,7 +58,11 @@ class FileReader:
             known = cast("FileVersion", reading.state)
         read_at = time.monotonic()
         version, changed = self._read_whole(
-            schema_hash, artifact_json.decode_with_digest, known, listed=listed
+            schema_hash,
+            artifact_json.decode_with_digest,
+            known,
+            listed=listed,
+            hurried=hurried,
         )
         if isinstance(changed, ArtifactFormatError):
             raise changed
@@ -70,10 +74,12 @@ class FileReader:
             raise AssertionError
         return version, decoded
 
-    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+    def load_version(
+        self, schema_hash: str, version: Hashable, *, hurried: bool = False
+    ) -> ModelArtifact | None:
         """Read and check one file; None if it is not in this version any more."""
         try:
-            found, decoded = self.load(schema_hash, listed=True)
+            found, decoded = self.load(schema_hash, listed=True, hurried=hurried)
         except (ArtifactNotFoundError, ArtifactFormatError):
             return None
         except StorageError as error:
@@ -136,7 +142,11 @@ class FileReader:
     ) -> tuple[str, Hashable, IndexEntry | Exception]:
         try:
             version, entry = self._read_whole(
-                schema_hash, artifact_json.decode_index_entry, None, listed=True
+                schema_hash,
+                artifact_json.decode_index_entry,
+                None,
+                listed=True,
+                hurried=True,
             )
         except ArtifactNotFoundError as error:
             return schema_hash, None, error
@@ -155,6 +165,7 @@ class FileReader:
         known: FileVersion | None,
         *,
         listed: bool,
+        hurried: bool = False,
     ) -> tuple[FileVersion, T | ArtifactFormatError | None]:
         """Read and decode one file, again where somebody may be writing it in place.
 
@@ -170,7 +181,7 @@ class FileReader:
         is_calm = False
         while True:
             found = directory.read_changed(
-                schema_hash, known, limit=MAX_BYTES, listed=listed
+                schema_hash, known, limit=MAX_BYTES, listed=listed, hurried=hurried
             )
             error: ArtifactFormatError | None = None
             if found is not None:

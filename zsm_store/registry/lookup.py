@@ -124,7 +124,7 @@ def _confirmed(
     found, suspects = [], set()
     for neighbor in neighbors:
         key = neighbor.schema_hash
-        artifact = store.load_version(key, view.listing.get(key))
+        artifact = store.load_version(key, view.listing.get(key), hurried=True)
         if (
             artifact is None
             or fingerprint_distance(artifact.fingerprint, fingerprint)

@@ -63,7 +63,13 @@ class MemoryStore:
             else:
                 yield key, digest, IndexEntry(artifact.fingerprint, artifact.tag)
 
-    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+    def load_version(
+        self,
+        schema_hash: str,
+        version: Hashable,
+        *,
+        hurried: bool = False,  # noqa: ARG002  # nothing is slow here
+    ) -> ModelArtifact | None:
         """Return one artifact if it still has this digest."""
         with self._lock:
             artifact, digest = self._artifacts.get(schema_hash, (None, None))

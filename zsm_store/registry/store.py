@@ -107,8 +107,17 @@ class ArtifactStore(Protocol):
             It is damaged; its source is named.
         """
 
-    def load_version(self, schema_hash: str, version: Hashable) -> ModelArtifact | None:
+    def load_version(
+        self, schema_hash: str, version: Hashable, *, hurried: bool = False
+    ) -> ModelArtifact | None:
         """Load an artifact; None if it is not any more what was listed.
+
+        Parameters
+        ----------
+        schema_hash, version
+            As in a listing.
+        hurried
+            Rather list anew than wait for a drive that hides the file for a moment.
 
         Raises
         ------

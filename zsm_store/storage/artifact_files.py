@@ -82,6 +82,7 @@ class ArtifactFiles:
         *,
         limit: int,
         listed: bool = False,
+        hurried: bool = False,
     ) -> tuple[FileVersion, bytes | None] | None:
         """Read one artifact file unless it is what it was; None where there is none.
 
@@ -91,6 +92,8 @@ class ArtifactFiles:
             The version that the caller has the content of.
         schema_hash, limit, listed
             As in `read`, which also says what is raised.
+        hurried
+            Of many, so that the caller rather lists anew than waits for one.
 
         Returns
         -------
@@ -109,7 +112,7 @@ class ArtifactFiles:
                 if found is not None or not (listed or self._is_hidden(schema_hash)):
                     return found
                 refused = None
-            patience = patience or Patience(self._patience_s)
+            patience = patience or Patience(LOCAL_S if hurried else self._patience_s)
             if not patience.wait():
                 if refused is not None:
                     raise refused
