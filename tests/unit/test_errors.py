@@ -16,7 +16,9 @@ from zsm_store.errors import (
     BundleFormatError,
     ConflictError,
     FormatError,
+    GitError,
     InvalidArtifactError,
+    NotInGitError,
     ReadOnlyRegistryError,
     RegistryLockedError,
     SettingsFormatError,
@@ -106,6 +108,8 @@ MESSAGES: list[tuple[ZsmError, str]] = [
     ),
     (storage_error(), "cannot publish '/r/a.json': disk full"),
     (storage_error(ReadOnlyRegistryError), "cannot publish '/r/a.json': disk full"),
+    (GitError("git: fatal: bad object"), "git: fatal: bad object"),
+    (NotInGitError("'/r' is in no work tree"), "'/r' is in no work tree"),
 ]
 
 
