@@ -28,7 +28,7 @@ class DirectoryLock:
     it; whoever removes the directory removes what the lock protects.
     """
 
-    poll_s = (0.001, 0.01)
+    poll_s = (0.0002, 0.002)
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
