@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from zsm_store.registry.saving import SaveReport
     from zsm_store.registry.schema_registry import SchemaRegistry
     from zsm_store.registry.settings import Layout
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
     from zsm_store.storage.lock import LockStrategy
     from zsm_store.tables.fingerprint import TableFingerprint, fingerprint_table
 
@@ -166,7 +166,7 @@ _DEFINED_IN = {
     "TableError": "errors",
     "TableFingerprint": "tables.fingerprint",
     "UnpackReport": "registry.bundling",
-    "Version": "registry.versions",
+    "Version": "registry.version",
     "WarmLoad": "model.startup",
     "WarmStart": "model.startup",
     "ZsmError": "errors",

@@ -13,7 +13,7 @@ from zsm_store.storage.lock import LockStrategy
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 __all__ = ["_digests"]
 """The fixture `digests`."""

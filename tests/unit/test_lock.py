@@ -361,7 +361,7 @@ def test_silence_is_measured_by_looks_and_not_by_the_clock(
     # Neither while the server was down nor while this host slept could the holder
     # have been heard.
     now = [1000.0]
-    monkeypatch.setattr("zsm_store.storage.lock.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("zsm_store.storage.waiting.time.monotonic", lambda: now[0])
     monkeypatch.setattr(
         "zsm_store.storage.lock.time.sleep",
         lambda _: now.__setitem__(0, now[0] + 3600),

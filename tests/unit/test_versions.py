@@ -20,7 +20,8 @@ from zsm_store import (
 from zsm_store.codec import artifact_json
 from zsm_store.registry import versions
 from zsm_store.registry.directory_store import DirectoryStore
-from zsm_store.registry.versions import Version, version_with
+from zsm_store.registry.version import Version
+from zsm_store.registry.versions import version_with
 
 if TYPE_CHECKING:
     from pathlib import Path

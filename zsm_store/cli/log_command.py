@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zsm_store.git.history import CommittedVersion
     from zsm_store.git.repository import Repository
     from zsm_store.registry.schema_registry import SchemaRegistry
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 logger = logging.getLogger(__name__)
 

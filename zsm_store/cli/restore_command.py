@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.schema_registry import SchemaRegistry
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 
 def _complete_digest(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zsm_store.cli.terminal import Line
     from zsm_store.git.history import CommittedVersion
     from zsm_store.model.artifact import ModelArtifact
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 _COLUMNS = (
     Column("digest"),

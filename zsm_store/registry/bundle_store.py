@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zsm_store.model.artifact import ModelArtifact
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 
 class BundleStore:

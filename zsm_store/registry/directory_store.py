@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.problem import Problem
     from zsm_store.registry.store import Listing, Saved
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 
 class DirectoryStore:
@@ -96,7 +96,7 @@ class DirectoryStore:
 
     def replaced(self, schema_hash: str) -> list[Version]:
         """Read and check the files that the history has of one artifact."""
-        from zsm_store.registry.versions import Version  # noqa: PLC0415
+        from zsm_store.registry.version import Version  # noqa: PLC0415
 
         history, found = History(self.site.path), []
         for kept in history.versions(schema_hash):

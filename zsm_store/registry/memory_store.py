@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.problem import Problem
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 
 class MemoryStore:

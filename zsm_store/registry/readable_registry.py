@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zsm_store.model.startup import NearestArtifact, StartupMode
     from zsm_store.registry.problem import Problem
     from zsm_store.registry.store import ArtifactStore
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zsm_store.errors import ZsmError
     from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.problem import Problem
-    from zsm_store.registry.versions import Version
+    from zsm_store.registry.version import Version
 
 
 MAY_NOT_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zsm_store.codec.artifact_json import DIGEST_PREFIX
@@ -16,35 +15,15 @@ from zsm_store.errors import (
 )
 from zsm_store.registry.refs import MIN_PREFIX
 from zsm_store.registry.store import EXHAUSTED
+from zsm_store.registry.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
-    from zsm_store.model.artifact import ModelArtifact
     from zsm_store.registry.store import ArtifactStore
 
 _DIGITS = re.compile(rf"(?:{DIGEST_PREFIX})?([0-9a-f]{{{MIN_PREFIX},64}})\Z")
 _TRIES = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """One training of a schema."""
-
-    schema_hash: str
-    replaced_at: datetime | None
-    """When it was replaced or deleted, UTC; None for the version that is served."""
-    digest: str | None
-    """None where it cannot be read."""
-    artifact: ModelArtifact | None
-    problem: str = ""
-    """Why it cannot be read."""
-
-    @property
-    def is_served(self) -> bool:
-        """Whether a lookup may answer with it."""
-        return self.replaced_at is None
 
 
 def versions(store: ArtifactStore, schema_hash: str) -> list[Version]:

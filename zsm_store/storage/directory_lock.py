@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zsm_store.storage.process_identity import command_line
 
 if TYPE_CHECKING:
-    from zsm_store.storage.lock import Waiting
+    from zsm_store.storage.waiting import Waiting
 
 _LOCKS = Path("/proc/locks")
 _LINE = re.compile(

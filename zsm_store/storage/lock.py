@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from zsm_store.errors import RegistryLockedError, StorageError
 from zsm_store.storage.directory_lock import DirectoryLock
 from zsm_store.storage.file_system import file_system_type, is_local, is_shared
+from zsm_store.storage.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,29 +73,6 @@ class Lock(Protocol):
 
     def holder(self) -> str | None:
         """Name who holds it, to those who wait."""
-
-
-class Waiting:
-    """What somebody who waits for a lock has seen so far."""
-
-    def __init__(self) -> None:
-        self._seen: bytes | None = None
-        self._looked_at = 0.0
-        self.unchanged_s = 0.0
-        """For how long the lock has looked the same."""
-
-    def look(self, content: bytes, longest_gap_s: float) -> None:
-        """Note what the lock looks like.
-
-        Longer gaps between two looks count as `longest_gap_s`: while nobody could look,
-        a server down or this host suspended, the holder could not write, either.
-        """
-        now = time.monotonic()
-        if content == self._seen:
-            self.unchanged_s += min(now - self._looked_at, longest_gap_s)
-        else:
-            self._seen, self.unchanged_s = content, 0.0
-        self._looked_at = now
 
 
 @contextmanager

@@ -32,8 +32,8 @@ from zsm_store.storage.regular_file import open_regular, read_open
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zsm_store.storage.lock import Waiting
     from zsm_store.storage.private import PrivateDirectory
+    from zsm_store.storage.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
