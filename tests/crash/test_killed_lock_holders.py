@@ -60,8 +60,8 @@ def test_next_writer_has_the_lock_soon_wherever_its_holder_died(
     strategy: LockStrategy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A tenth, to be done sooner. The silence is for a holder who is killed before it has
-    # written its name, and is waited for like one of another host.
+    # A tenth, to be done sooner. The silence is for a holder who is killed before it
+    # has written its name, and is waited for like one of another host.
     monkeypatch.setattr(marker_lock, "DEAD_S", marker_lock.DEAD_S / 10)
     monkeypatch.setattr(marker_lock, "SILENCE_S", 0.1)
     path, prepared = tmp_path / "registry", tmp_path / "prepared"
