@@ -116,15 +116,15 @@ def test_old_and_new_are_not_mixed() -> None:
 
 
 def test_what_is_saved_or_deleted_meanwhile_belongs_to_the_next_listing() -> None:
-    store = ChangingStore("abd")
+    store = ChangingStore("abe")
 
     def on_read(key: str) -> None:
         if key == "b":
-            store.versions = {"a": 1, "c": 1, "d": 1}
+            store.versions = {"a": 1, "c": 1, "e": 1}
 
     store.on_read = on_read  # type: ignore[method-assign]
-    assert store.snapshot() == ["a1", "c1", "d1"]
-    assert store.reads == ["abd", "c"]
+    assert store.snapshot() == ["a1", "c1", "e1"]
+    assert store.reads == ["abe", "c"]
     assert store.lock_count == 0
 
 
