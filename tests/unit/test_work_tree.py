@@ -114,6 +114,22 @@ def test_what_git_has_removed_for_too_long_is_there_as_before(
     assert len(registry) == 2
 
 
+def test_git_that_ends_as_the_patience_does_is_no_error(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = SchemaRegistry.init(top / "models")
+    registry.save(numbered(0))
+    waits = []
+
+    def wait(tree: WorkTree, patience: Patience) -> bool:
+        waits.append(patience)
+        return len(waits) > 3 and not tree.is_busy
+
+    monkeypatch.setattr(WorkTree, "wait", wait)
+    assert len(registry) == 1
+    assert len(waits) == 4
+
+
 def test_file_that_comes_back_while_git_is_at_it_is_read(top: Path) -> None:
     registry = SchemaRegistry.init(top / "models")
     registry.save(numbered(0))

@@ -53,8 +53,11 @@ class DirectoryListing:
         if listing is None:
             # Who may not lock, and who is disturbed by others than our writers.
             listing = self._try_to_list(before, _PATIENT_TRIES, patience)
-        if listing is None and self._tree is not None and self._tree.is_busy:
-            return self._beside_git(known)
+        if listing is None and self._tree is not None:
+            if self._tree.is_busy:
+                return self._beside_git(known)
+            # It may have ended as the patience did.
+            listing = self._try_to_list(before, _FREE_TRIES, patience)
         if listing is None:
             busy = OSError(errno.EBUSY, "it changes faster than it can be listed")
             raise StorageError.of("list", self._site.path, busy)
